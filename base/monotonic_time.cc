@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/monotonic_time.h"
+
+#include <time.h>
+
+#include <cstdint>
+#include <limits>
+
+#include "absl/base/no_destructor.h"
+#include "absl/time/time.h"
+
+namespace millrace {
+namespace {
+
+class SystemClock final : public Clock {
+ public:
+  MonotonicTime Now() const override {
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);  // Cannot fail with this clock and a valid pointer.
+    return MonotonicTime::FromNanoseconds(int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec);
+  }
+};
+
+}  // namespace
+
+const Clock& Clock::System() {
+  static absl::NoDestructor<SystemClock> clock;
+  return *clock;
+}
+
+MonotonicTime operator+(MonotonicTime time, absl::Duration delta) {
+  if (time == MonotonicTime::InfiniteFuture() || delta == absl::InfiniteDuration()) {
+    return MonotonicTime::InfiniteFuture();
+  }
+  int64_t sum;
+  // ToInt64Nanoseconds saturates, and so does this.
+  if (__builtin_add_overflow(time.nanoseconds_, absl::ToInt64Nanoseconds(delta), &sum)) {
+    return delta > absl::ZeroDuration()
+               ? MonotonicTime::InfiniteFuture()
+               : MonotonicTime::FromNanoseconds(std::numeric_limits<int64_t>::min());
+  }
+  return MonotonicTime::FromNanoseconds(sum);
+}
+
+absl::Duration operator-(MonotonicTime later, MonotonicTime earlier) {
+  if (later == earlier) return absl::ZeroDuration();
+  if (later == MonotonicTime::InfiniteFuture()) return absl::InfiniteDuration();
+  if (earlier == MonotonicTime::InfiniteFuture()) return -absl::InfiniteDuration();
+  return absl::Nanoseconds(later.nanoseconds_) - absl::Nanoseconds(earlier.nanoseconds_);
+}
+
+}  // namespace millrace
