@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/acceptor.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/log/log.h"
+#include "absl/memory/memory.h"
+#include "base/status_macros.h"
+
+namespace millrace {
+namespace {
+
+UniqueFd OpenReserve() { return UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+
+// Nothing left for one more connection: trying again at once would spin.
+bool IsExhaustion(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+// The socket is no listener, or none any more. It will not get better, but spinning would not help.
+bool IsHopeless(int error) { return error == EBADF || error == EINVAL || error == ENOTSOCK; }
+
+// An abstract Unix address has no file.
+bool HasFile(const SocketAddress& address) {
+  return address.is_unix() && !address.unix_path().empty() && address.unix_path()[0] != '@';
+}
+
+std::optional<std::pair<uint64_t, uint64_t>> FileOf(const SocketAddress& address) {
+  struct stat info;
+  if (!HasFile(address)) return std::nullopt;
+  if (lstat(std::string(address.unix_path()).c_str(), &info) != 0) return std::nullopt;
+  if (!S_ISSOCK(info.st_mode)) return std::nullopt;
+  return std::pair<uint64_t, uint64_t>(info.st_dev, info.st_ino);
+}
+
+// A server that was killed leaves its file behind, and bind(2) would refuse for ever. Connecting
+// tells whether anybody listens: then the file is not touched.
+void RemoveStaleFile(const SocketAddress& address) {
+  if (!FileOf(address)) return;
+  absl::StatusOr<Socket> probe = Socket::CreateFor(address);
+  if (!probe.ok()) return;
+  if (absl::IsUnavailable(probe->Connect(address).status()) && errno == ECONNREFUSED) {
+    unlink(std::string(address.unix_path()).c_str());
+  }
+}
+
+absl::Status Configure(Socket& socket, const SocketAddress& address, const ListenOptions& options) {
+  if (address.is_unix()) return absl::OkStatus();
+  MILLRACE_RETURN_IF_ERROR(socket.SetReuseAddress());
+  if (options.reuse_port) MILLRACE_RETURN_IF_ERROR(socket.SetReusePort());
+  if (options.no_delay) MILLRACE_RETURN_IF_ERROR(socket.SetNoDelay());
+  if (options.keep_alive) MILLRACE_RETURN_IF_ERROR(socket.SetKeepAlive(*options.keep_alive));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Socket> ListenAt(const SocketAddress& address, const ListenOptions& options) {
+  if (HasFile(address)) RemoveStaleFile(address);
+  MILLRACE_ASSIGN_OR_RETURN(Socket socket, Socket::CreateFor(address));
+  MILLRACE_RETURN_IF_ERROR(Configure(socket, address, options));
+  MILLRACE_RETURN_IF_ERROR(socket.Bind(address));
+  MILLRACE_RETURN_IF_ERROR(socket.Listen(options.backlog));
+  return socket;
+}
+
+Acceptor::Acceptor(EventLoop& loop, Socket listener, SocketAddress address, OnAccept on_accept,
+                   AcceptCounters* counters)
+    : loop_(loop),
+      listener_(std::move(listener)),
+      address_(std::move(address)),
+      file_(FileOf(address_)),
+      on_accept_(std::move(on_accept)),
+      reserve_(OpenReserve()),
+      rest_timer_(loop.timers(),
+                  [this] {
+                    AssertOnLoop();
+                    UpdateInterest();
+                  }),
+      counters_(counters == nullptr ? own_counters_ : *counters) {}
+
+absl::StatusOr<std::unique_ptr<Acceptor>> Acceptor::Listen(EventLoop& loop,
+                                                           const SocketAddress& address,
+                                                           const ListenOptions& options,
+                                                           OnAccept on_accept) {
+  MILLRACE_ASSIGN_OR_RETURN(Socket listener, ListenAt(address, options));
+  return Adopt(loop, std::move(listener), std::move(on_accept));
+}
+
+absl::StatusOr<std::unique_ptr<Acceptor>> Acceptor::Adopt(EventLoop& loop, Socket listener,
+                                                          OnAccept on_accept,
+                                                          AcceptCounters* counters) {
+  MILLRACE_ASSIGN_OR_RETURN(SocketAddress address, listener.LocalAddress());
+  auto acceptor = absl::WrapUnique(
+      new Acceptor(loop, std::move(listener), std::move(address), std::move(on_accept), counters));
+  MILLRACE_ASSIGN_OR_RETURN(acceptor->registration_,
+                            loop.Watch(acceptor->listener_.fd(), Io::kRead, *acceptor));
+  return acceptor;
+}
+
+Acceptor::~Acceptor() {
+  AssertOnLoop();
+  StopListening();
+}
+
+void Acceptor::StopListening() {
+  if (!listener_.valid()) return;
+  rest_timer_.Cancel();
+  registration_.EndBeforeClose();
+  listener_ = Socket();
+  // Somebody may have put another socket in its place; that one is theirs.
+  if (file_ && FileOf(address_) == file_) unlink(std::string(address_.unix_path()).c_str());
+}
+
+bool Acceptor::may_accept() const { return listener_.valid() && !paused_ && !rest_timer_.armed(); }
+
+// One accept that finds nobody is a system call for nothing, and with level-triggered polling
+// needless: who comes later wakes us again. So one is tried, and more only while crowds come.
+void Acceptor::OnIo(Io) {
+  int accepted = 0;
+  while (accepted < batch_ && may_accept() && AcceptOne()) ++accepted;
+  batch_ = accepted == batch_ ? std::min(batch_ * 2, kAcceptsPerTurnMax) : 1;
+}
+
+// False if there is no sense in another try this turn.
+bool Acceptor::AcceptOne() {
+  Socket::Accepted accepted = listener_.Accept();
+  if (!accepted.socket.valid()) return Failed(accepted.error);
+  counters_.accepted.Increment();
+  on_accept_(std::move(accepted.socket), accepted.peer);
+  return true;
+}
+
+bool Acceptor::Failed(int error) {
+  if (error == EAGAIN || error == EWOULDBLOCK) return false;
+  counters_.errors.Increment();
+  if (IsExhaustion(error) || IsHopeless(error)) Rest(error);
+  if (on_error_) on_error_(absl::ErrnoToStatus(error, "accept at " + address_.ToString()));
+  return true;
+}
+
+void Acceptor::Rest(int error) {
+  counters_.rests.Increment();
+  LOG_EVERY_N_SEC(WARNING, 5) << "accept at " << address_.ToString() << ": " << strerror(error)
+                              << "; resting for " << kAcceptRetryDelay << " (rest "
+                              << counters_.rests.value() << ", " << counters_.refused.value()
+                              << " connections turned away)";
+  if (error == EMFILE || error == ENFILE) RefuseSome();
+  rest_timer_.Arm(kAcceptRetryDelay);
+  UpdateInterest();
+}
+
+// Those who wait learn at once that there is no room, instead of hanging in the backlog.
+void Acceptor::RefuseSome() {
+  for (int i = 0; i < kAcceptsPerTurnMax && reserve_.valid(); ++i) {
+    reserve_.Reset();
+    Socket::Accepted accepted = listener_.Accept();
+    const bool refused = accepted.socket.valid();
+    if (refused) {
+      accepted.socket.ResetOnClose();
+      counters_.refused.Increment();
+    }
+    accepted.socket = Socket();
+    reserve_ = OpenReserve();
+    if (!refused) return;
+  }
+  if (!reserve_.valid()) reserve_ = OpenReserve();
+}
+
+void Acceptor::Pause() {
+  paused_ = true;
+  UpdateInterest();
+}
+
+void Acceptor::Resume() {
+  paused_ = false;
+  UpdateInterest();
+}
+
+void Acceptor::UpdateInterest() {
+  if (!listener_.valid()) return;
+  const absl::Status status = registration_.SetInterest(may_accept() ? Io::kRead : Io::kNone);
+  if (status.ok()) return;
+  LOG_EVERY_N_SEC(ERROR, 5) << "accept at " << address_.ToString() << ": " << status;
+  rest_timer_.Arm(kAcceptRetryDelay);  // The poller found no memory: later, then.
+}
+
+}  // namespace millrace

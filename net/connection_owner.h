@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ConnectionOwner is what a TcpConnection knows of the table that owns it: the loop, the limits,
+// the memory it shares with the others, and whom to tell when it ends. Loop-only; lives as long as
+// its loop has connections of it.
+//
+//   ConnectionMemory& memory = loop.Local<ConnectionMemory>();   // One for all tables of a loop.
+
+#ifndef MILLRACE_NET_CONNECTION_OWNER_H_
+#define MILLRACE_NET_CONNECTION_OWNER_H_
+
+#include <memory>
+
+#include "absl/types/span.h"
+#include "base/counters.h"
+#include "base/thread_role.h"
+#include "net/connection_limits.h"
+#include "net/event_loop.h"
+#include "net/io_handler.h"
+#include "net/limits.h"
+#include "net/output_queue.h"
+
+namespace millrace {
+
+// What all connections of a loop share, so that an idle one holds no buffer.
+class ConnectionMemory final : public Deferred {
+ public:
+  explicit ConnectionMemory(EventLoop&)
+      : receive_buffer_(std::make_unique_for_overwrite<char[]>(kReceiveBufferBytes)) {}
+
+  // Where input arrives. Good until the next connection reads.
+  absl::Span<char> receive_buffer() const { return {receive_buffer_.get(), kReceiveBufferBytes}; }
+  OutputQueue::Pools& output_pools() { return output_pools_; }
+
+ private:
+  const std::unique_ptr<char[]> receive_buffer_;
+  OutputQueue::Pools output_pools_;
+};
+
+// Written by the loop, read by anyone.
+struct ConnectionCounters {
+  Counter opened;           // Told OnOpen().
+  Counter closed;           // Told OnClose().
+  Counter closed_on_error;  // Of these, those whose reason was not OK.
+  Counter failed_to_open;   // Never told OnOpen(): refused, or the handshake failed.
+  Counter bytes_read, bytes_written;
+};
+
+class TcpConnection;
+
+class ConnectionOwner {
+ public:
+  ConnectionOwner(EventLoop& loop, const ConnectionLimits& limits,
+                  ConnectionCounters& counters) LOOP_ONLY : loop_(loop),
+                                                            limits_(limits),
+                                                            memory_(loop.Local<ConnectionMemory>()),
+                                                            counters_(counters) {}
+
+  EventLoop& loop() const { return loop_; }
+  const ConnectionLimits& limits() const { return limits_; }
+  ConnectionMemory& memory() const { return memory_; }
+  ConnectionCounters& counters() const { return counters_; }
+
+  // `conn` has ended, and its handler has been told: it is to be destroyed later.
+  virtual void OnConnectionEnd(TcpConnection& conn) LOOP_ONLY = 0;
+
+ protected:
+  ~ConnectionOwner() = default;
+
+ private:
+  EventLoop& loop_;
+  const ConnectionLimits limits_;
+  ConnectionMemory& memory_;
+  ConnectionCounters& counters_;
+};
+
+}  // namespace millrace
+
+#endif  // MILLRACE_NET_CONNECTION_OWNER_H_

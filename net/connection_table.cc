@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/connection_table.h"
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/log/log.h"
+#include "net/plain_transport.h"
+
+namespace millrace {
+namespace {
+
+absl::StatusOr<std::unique_ptr<Transport>> MakeTransport(Socket socket,
+                                                         const TransportFactory& factory) {
+  if (factory) return factory(std::move(socket));
+  return std::make_unique<PlainTransport>(std::move(socket));
+}
+
+}  // namespace
+
+ConnectionTable::~ConnectionTable() {
+  AssertOnLoop();
+  on_end_ = nullptr;
+  CloseAll(absl::CancelledError("its owner is gone"));
+}
+
+void ConnectionTable::Open(Socket socket, const SocketAddress& peer,
+                           const TransportFactory& transport_factory,
+                           const HandlerFactory& handler_factory) {
+  absl::StatusOr<std::unique_ptr<Transport>> transport =
+      MakeTransport(std::move(socket), transport_factory);
+  std::unique_ptr<ConnectionHandler> handler = closing_ ? nullptr : handler_factory();
+  if (!transport.ok() || handler == nullptr) {
+    LOG_IF_EVERY_N_SEC(WARNING, !transport.ok(), 1)
+        << "connection of " << peer.ToString() << " refused: " << transport.status();
+    counters().failed_to_open.Increment();
+    return TellEnd();
+  }
+  auto* conn = new TcpConnection(*this, *std::move(transport), peer, std::move(handler));
+  connections_.PushBack(*conn);
+  ++size_;
+  conn->Start();
+}
+
+// By name, since a handler may destroy the server, and with it all connections.
+void ConnectionTable::TellDrain() {
+  EventLoop& loop = this->loop();
+  std::vector<Token> open;
+  connections_.ForEach([&](TcpConnection& conn) { open.push_back(conn.registration_.token()); });
+  for (const Token token : open) {
+    IoHandler* found = loop.Find(token);
+    if (found != nullptr) static_cast<TcpConnection&>(*found).TellDrain();
+  }
+}
+
+// A connection that ends right now, further up the stack, is taken out too, and left to that.
+void ConnectionTable::CloseAll(const absl::Status& why) {
+  closing_ = true;
+  while (!connections_.empty()) connections_.PopFront().EndNow(why);
+}
+
+void ConnectionTable::OnConnectionEnd(TcpConnection& conn) {
+  static_cast<ListLink<TcpConnection>&>(conn).Unlink();
+  --size_;
+  loop().DestroyLater(std::unique_ptr<Deferred>(&conn));
+  TellEnd();
+}
+
+void ConnectionTable::TellEnd() {
+  if (on_end_) on_end_();
+}
+
+}  // namespace millrace

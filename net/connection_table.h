@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ConnectionTable owns the connections that one server, or one client, has on one loop. Loop-only;
+// it is itself given to EventLoop::Keep() or DestroyLater(), since it must outlive calls on the
+// stack.
+//
+//   auto table = std::make_unique<ConnectionTable>(loop, limits, counters);
+//   table->Open(std::move(socket), peer, transport_factory, handler_factory);
+
+#ifndef MILLRACE_NET_CONNECTION_TABLE_H_
+#define MILLRACE_NET_CONNECTION_TABLE_H_
+
+#include <cstddef>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "base/intrusive_list.h"
+#include "base/thread_role.h"
+#include "net/connection_handler.h"
+#include "net/connection_owner.h"
+#include "net/io_handler.h"
+#include "net/socket.h"
+#include "net/socket_address.h"
+#include "net/tcp_connection.h"
+#include "net/transport.h"
+
+namespace millrace {
+
+class ConnectionTable final : public Deferred, public ConnectionOwner {
+ public:
+  using ConnectionOwner::ConnectionOwner;
+  // Ends what is still open, as CloseAll() does.
+  ~ConnectionTable() override;
+
+  // Called after each end, when the handler knows; also for what failed to open.
+  void set_on_end(absl::AnyInvocable<void()> on_end) LOOP_ONLY { on_end_ = std::move(on_end); }
+
+  // Makes a connection of a connected socket. What goes wrong is logged, counted as failed_to_open,
+  // and told to on_end. Both factories may be empty, or say no: plain transport, refused
+  // connection.
+  void Open(Socket socket, const SocketAddress& peer, const TransportFactory& transport,
+            const HandlerFactory& handler) LOOP_ONLY;
+  size_t size() const LOOP_ONLY { return size_; }
+
+  // Tells each connection's handler OnDrain().
+  void TellDrain() LOOP_ONLY;
+  // Ends all at once, and opens no more. Handlers are told before this returns.
+  void CloseAll(const absl::Status& why) LOOP_ONLY;
+
+ private:
+  void OnConnectionEnd(TcpConnection& conn) override LOOP_ONLY;
+  void TellEnd() LOOP_ONLY;
+
+  IntrusiveList<TcpConnection, TcpConnection> connections_;
+  size_t size_ = 0;
+  bool closing_ = false;
+  absl::AnyInvocable<void()> on_end_;
+};
+
+}  // namespace millrace
+
+#endif  // MILLRACE_NET_CONNECTION_TABLE_H_

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/event_loop.h"
+
+#include <signal.h>
+
+#include <algorithm>
+
+#include "absl/log/check.h"
+#include "absl/log/log.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/status_macros.h"
+
+namespace millrace {
+namespace {
+
+// After a wait that failed: so that a machine out of memory is not also out of processor.
+constexpr absl::Duration kPauseAfterWaitError = absl::Milliseconds(1);
+
+thread_local EventLoop* current_loop = nullptr;
+
+// Marks the loop as this thread's for a scope. They nest: a test may step several in one thread.
+class CurrentLoop {
+ public:
+  explicit CurrentLoop(EventLoop* loop) : before_(std::exchange(current_loop, loop)) {
+    CHECK(before_ != loop) << "a loop was run from inside its own turn";
+  }
+  ~CurrentLoop() { current_loop = before_; }
+
+ private:
+  EventLoop* const before_;
+};
+
+// A peer that is gone must cost an error and not the process. sendfile(2) has no flag for that.
+void IgnoreSigpipe() {
+  struct sigaction now;
+  if (sigaction(SIGPIPE, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) {
+    signal(SIGPIPE, SIG_IGN);
+  }
+}
+
+}  // namespace
+
+class EventLoop::Bell final : public IoHandler {
+ public:
+  explicit Bell(const Wakeup& wakeup) : wakeup_(wakeup) {}
+
+  absl::Status Hang(EventLoop& loop) LOOP_ONLY {
+    MILLRACE_ASSIGN_OR_RETURN(registration_, loop.Watch(wakeup_.fd(), Io::kRead, *this));
+    return absl::OkStatus();
+  }
+  void OnIo(Io) override LOOP_ONLY { wakeup_.Drain(); }
+
+ private:
+  const Wakeup& wakeup_;
+  Registration registration_;
+};
+
+Registration& Registration::operator=(Registration&& other) noexcept {
+  Registration old(std::move(*this));
+  loop_ = std::exchange(other.loop_, nullptr);
+  token_ = std::exchange(other.token_, {});
+  return *this;
+}
+
+Registration::~Registration() {
+  AssertOnLoop();  // As every owner of one is.
+  if (loop_ != nullptr) loop_->EndWatch(token_, /*closes_fd=*/false);
+}
+
+absl::Status Registration::SetInterest(Io interest) { return loop_->SetInterest(token_, interest); }
+
+void Registration::CallAtEndOfTurn() { loop_->end_of_turn_.push_back(token_); }
+
+void Registration::EndBeforeClose() {
+  if (loop_ != nullptr) loop_->EndWatch(token_, /*closes_fd=*/true);
+  loop_ = nullptr;
+  token_ = {};
+}
+
+absl::StatusOr<std::unique_ptr<EventLoop>> EventLoop::Create(Options options) {
+  AssertOnLoop();  // Nobody else knows it yet.
+  IgnoreSigpipe();
+  MILLRACE_ASSIGN_OR_RETURN(std::unique_ptr<Poller> poller, options.poller());
+  MILLRACE_ASSIGN_OR_RETURN(Mailbox * mailbox, Mailbox::Create(options.posts_max));
+  auto loop = absl::WrapUnique(new EventLoop(std::move(options), std::move(poller), mailbox));
+  MILLRACE_RETURN_IF_ERROR(loop->bell_->Hang(*loop));
+  return loop;
+}
+
+EventLoop::EventLoop(Options options, std::unique_ptr<Poller> poller, Mailbox* mailbox)
+    : options_(std::move(options)),
+      poller_(std::move(poller)),
+      mailbox_(mailbox),
+      timers_(options_.clock->Now()),
+      bell_(std::make_unique<Bell>(mailbox->wakeup())),
+      events_(kEventsPerTurnMax) {}
+
+EventLoop::~EventLoop() {
+  AssertOnLoop();
+  CurrentLoop scope(this);
+  std::vector<Closure> dropped;
+  mailbox_.mailbox_->Close(dropped);
+  DestroyKept();
+  bell_.reset();
+  CHECK_EQ(watches_.size(), 0u) << "a Registration outlives its loop";
+}
+
+EventLoop* EventLoop::Current() { return current_loop; }
+
+void EventLoop::AssertInLoop() const {
+  DCHECK(thread_ == std::thread::id() || thread_ == std::this_thread::get_id())
+      << "loop-only code on a thread that is not the loop's";
+}
+
+void EventLoop::BindToThread() {
+  if (thread_ == std::thread::id()) thread_ = std::this_thread::get_id();
+  CHECK(thread_ == std::this_thread::get_id()) << "a loop runs on one thread";
+}
+
+void EventLoop::Run() {
+  while (RunOnce(absl::InfiniteDuration())) {
+  }
+}
+
+bool EventLoop::RunOnce(absl::Duration max_wait) {
+  if (ended_) return false;
+  BindToThread();
+  AssertOnLoop();
+  CurrentLoop scope(this);
+  if (!mailbox_.mailbox_->stop_requested()) Turn(max_wait);
+  if (!mailbox_.mailbox_->stop_requested()) return true;
+  mailbox_.mailbox_->Close(posts_);
+  RunPosts();
+  DestroyDeferred();
+  ended_ = true;
+  return false;
+}
+
+void EventLoop::Turn(absl::Duration max_wait) {
+  const int count = Wait(TimeToWait(max_wait));
+  timers_.SetNow(options_.clock->Now());
+  for (int i = 0; i < count; ++i) Dispatch(events_[i]);
+  counters_.timers_fired.Add(timers_.FireDue());
+  mailbox_.mailbox_->TakeAll(posts_);
+  RunPosts();
+  CallEndsOfTurn();
+  DestroyDeferred();
+  counters_.turns.Increment();
+}
+
+absl::Duration EventLoop::TimeToWait(absl::Duration max_wait) {
+  if (!end_of_turn_.empty() || !deferred_.empty()) return absl::ZeroDuration();
+  const MonotonicTime next = timers_.NextDeadline();
+  if (next == MonotonicTime::InfiniteFuture()) return max_wait;
+  // The turn before may have taken long, so its time is too old to count from.
+  const absl::Duration until_next = next - options_.clock->Now();
+  return std::clamp(until_next, absl::ZeroDuration(), std::max(max_wait, absl::ZeroDuration()));
+}
+
+int EventLoop::Wait(absl::Duration max_wait) {
+  Mailbox& mailbox = *mailbox_.mailbox_;
+  if (!mailbox.PrepareToSleep()) max_wait = absl::ZeroDuration();
+  absl::StatusOr<int> count = poller_->Wait(max_wait, absl::MakeSpan(events_));
+  mailbox.Awake();
+  if (count.ok()) {
+    counters_.events.Add(*count);
+    return *count;
+  }
+  counters_.wait_errors.Increment();
+  LOG_EVERY_N_SEC(ERROR, 1) << "waiting for events: " << count.status();
+  absl::SleepFor(kPauseAfterWaitError);
+  return 0;
+}
+
+void EventLoop::Dispatch(const ReadyEvent& event) {
+  const Watched* watched = watches_.Find(event.token);
+  if (watched == nullptr) {
+    counters_.stale_events.Increment();
+    return;
+  }
+  // Somebody earlier in this batch may have changed what it waits for.
+  const Io ready = event.ready & watched->interest;
+  if (ready != Io::kNone) watched->handler->OnIo(ready);
+}
+
+void EventLoop::RunPosts() {
+  for (Closure& post : posts_) {
+    Closure work =
+        std::move(post);  // So that what it holds goes with it, and not with the last one.
+    std::move(work)();
+  }
+  counters_.posts_run.Add(posts_.size());
+  posts_.clear();
+}
+
+void EventLoop::CallEndsOfTurn() {
+  end_of_turn_now_.swap(end_of_turn_);
+  for (Token token : end_of_turn_now_) {
+    if (IoHandler* handler = Find(token)) handler->OnEndOfTurn();
+  }
+  end_of_turn_now_.clear();
+}
+
+void EventLoop::DestroyDeferred() {
+  if (deferred_.empty()) return;
+  std::vector<std::unique_ptr<Deferred>> dying;
+  dying.swap(deferred_);
+  for (std::unique_ptr<Deferred>& object : dying) object.reset();
+}
+
+// The youngest first, for it may use the older ones; and what dies with it.
+void EventLoop::DestroyKept() {
+  while (!kept_.empty() || !deferred_.empty()) {
+    DestroyDeferred();
+    if (kept_.empty()) continue;
+    std::unique_ptr<Deferred> object = std::move(kept_.back().object);
+    kept_.pop_back();
+  }
+}
+
+absl::StatusOr<Registration> EventLoop::Watch(int fd, Io interest, IoHandler& handler) {
+  AssertInLoop();
+  const Token token = watches_.Insert({&handler, fd, Io::kNone});
+  Registration registration(this, token);
+  MILLRACE_RETURN_IF_ERROR(SetInterest(token, interest));
+  return registration;
+}
+
+Registration EventLoop::Name(IoHandler& handler) {
+  AssertInLoop();
+  return Registration(this, watches_.Insert({&handler, /*fd=*/-1, Io::kNone}));
+}
+
+IoHandler* EventLoop::Find(Token token) {
+  AssertInLoop();
+  const Watched* watched = watches_.Find(token);
+  return watched == nullptr ? nullptr : watched->handler;
+}
+
+absl::Status EventLoop::SetInterest(Token token, Io interest) {
+  Watched* watched = watches_.Find(token);
+  CHECK(watched != nullptr);
+  if (watched->interest == interest) return absl::OkStatus();
+  if (interest == Io::kNone) {
+    poller_->Remove(watched->fd);
+  } else if (watched->interest == Io::kNone) {
+    MILLRACE_RETURN_IF_ERROR(poller_->Add(watched->fd, interest, token));
+  } else {
+    MILLRACE_RETURN_IF_ERROR(poller_->Modify(watched->fd, interest, token));
+  }
+  watched->interest = interest;
+  return absl::OkStatus();
+}
+
+void EventLoop::EndWatch(Token token, bool closes_fd) {
+  AssertInLoop();
+  const Watched* watched = watches_.Find(token);
+  CHECK(watched != nullptr);
+  if (watched->interest != Io::kNone) {
+    closes_fd ? poller_->Forget(watched->fd) : poller_->Remove(watched->fd);
+  }
+  watches_.Erase(token);
+}
+
+void EventLoop::DestroyLater(std::unique_ptr<Deferred> object) {
+  AssertInLoop();
+  deferred_.push_back(std::move(object));
+}
+
+void EventLoop::Release(Deferred& object) {
+  AssertInLoop();
+  const auto found = std::find_if(kept_.begin(), kept_.end(),
+                                  [&](const Kept& kept) { return kept.object.get() == &object; });
+  // It is not there while the loop dies: then it is being destroyed already.
+  if (found == kept_.end()) return;
+  deferred_.push_back(std::move(found->object));
+  kept_.erase(found);
+}
+
+Deferred* EventLoop::FindLocal(const void* type) {
+  AssertInLoop();
+  for (const Kept& kept : kept_) {
+    if (kept.type == type) return kept.object.get();
+  }
+  return nullptr;
+}
+
+bool PostTo(const LoopRef& loop, Token token, absl::AnyInvocable<void(IoHandler&) &&> work) {
+  return loop.Post([token, work = std::move(work)]() mutable {
+    AssertOnLoop();
+    IoHandler* handler = EventLoop::Current()->Find(token);
+    if (handler != nullptr) std::move(work)(*handler);
+  });
+}
+
+}  // namespace millrace

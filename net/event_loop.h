@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// EventLoop waits for descriptors, timers and posts, and calls whoever asked for them: one loop,
+// one thread, no locks in what it calls. It belongs to the thread that first runs it; before that
+// to the one that made it. Other threads speak to it through ref() and Stop(), and nothing else.
+//
+//   auto loop = EventLoop::Create().value();
+//   Timer tick(loop->timers(), [] { LOG(INFO) << "tick"; });
+//   tick.ArmEvery(absl::Seconds(1));
+//   loop->Run();                                 // Until loop->Stop().
+//
+// A turn: wait -> read the clock -> events -> due timers -> posts -> end-of-turn calls -> destroy
+// what was deferred. Each part takes what is there when its turn comes: what it adds itself waits
+// for the next turn, which then does not sleep. So no part can keep the others from theirs.
+
+#ifndef MILLRACE_NET_EVENT_LOOP_H_
+#define MILLRACE_NET_EVENT_LOOP_H_
+
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/counters.h"
+#include "base/monotonic_time.h"
+#include "base/slot_map.h"
+#include "base/thread_role.h"
+#include "net/epoll_poller.h"
+#include "net/io_handler.h"
+#include "net/limits.h"
+#include "net/loop_ref.h"
+#include "net/poller.h"
+#include "net/timer_wheel.h"
+
+namespace millrace {
+
+class EventLoop;
+
+// The watch of one descriptor. A member of whoever watches; destroying it ends the watch, and
+// events already waiting for it find nobody. Loop-only. Must not outlive its loop.
+class Registration {
+ public:
+  Registration() = default;
+  Registration(Registration&& other) noexcept
+      : loop_(std::exchange(other.loop_, nullptr)), token_(std::exchange(other.token_, {})) {}
+  Registration& operator=(Registration&& other) noexcept;
+  ~Registration();
+
+  bool active() const { return loop_ != nullptr; }
+  // Names this watch, and so its handler, until it ends: see EventLoop::Find().
+  Token token() const { return token_; }
+
+  // kNone takes the descriptor out of the poller, so that a hang-up that nobody wants to hear of
+  // cannot spin the loop. Fails if the kernel has no memory left; the old interest stands then.
+  absl::Status SetInterest(Io interest) LOOP_ONLY;
+  // Has the handler's OnEndOfTurn() called. Asking twice in a turn calls twice.
+  void CallAtEndOfTurn() LOOP_ONLY;
+  // Ends the watch of a descriptor that the caller closes right after, which saves a system call.
+  void EndBeforeClose() LOOP_ONLY;
+
+ private:
+  friend class EventLoop;
+  Registration(EventLoop* loop, Token token) : loop_(loop), token_(token) {}
+
+  EventLoop* loop_ = nullptr;
+  Token token_;
+};
+
+// What a loop has done so far. Written by it, read by anyone.
+struct LoopCounters {
+  Counter turns, events, stale_events, timers_fired, posts_run, wait_errors;
+};
+
+class EventLoop {
+ public:
+  struct Options {
+    PollerFactory poller = MakeEpollPoller;
+    const Clock* clock = &Clock::System();  // Must outlive the loop.
+    size_t posts_max = kPostsMax;           // Closures that may wait; see LoopRef::Post().
+  };
+  // Fails when out of descriptors or memory. Sets SIGPIPE to be ignored if it would kill the
+  // process.
+  static absl::StatusOr<std::unique_ptr<EventLoop>> Create(Options options);
+  static absl::StatusOr<std::unique_ptr<EventLoop>> Create() { return Create(Options()); }
+
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+  // Destroys what it keeps, and drops the posts if it never ran. Registrations of others must be
+  // gone.
+  ~EventLoop();
+
+  // Turns until Stop(). Then refuses posts, and runs those it had accepted. A loop that has ended
+  // stays so: running it again returns at once.
+  void Run();
+  // One turn, which waits `max_wait` at most, for tests and for other people's loops. False once
+  // the loop has ended.
+  bool RunOnce(absl::Duration max_wait);
+  // Ends Run() after the current turn. Any thread, also before Run(), which then returns at once.
+  void Stop() { mailbox_.Stop(); }
+  // Any thread, and for as long as you like.
+  const LoopRef& ref() const { return mailbox_; }
+
+  // The time of this turn's events: constant within a turn.
+  MonotonicTime now() const LOOP_ONLY { return timers_.now(); }
+  TimerWheel& timers() LOOP_ONLY { return timers_; }
+  const Clock& clock() const { return *options_.clock; }
+  const LoopCounters& counters() const { return counters_; }
+
+  // Calls `handler` whenever `fd` is ready for what `interest` says. Both are borrowed. A
+  // descriptor can be watched once at a time. Fails if the poller cannot take it; see
+  // Poller::Add().
+  absl::StatusOr<Registration> Watch(int fd, Io interest, IoHandler& handler) LOOP_ONLY;
+  // A registration that watches nothing: it names `handler`, so that posts can find it, or find it
+  // gone; see PostTo().
+  Registration Name(IoHandler& handler) LOOP_ONLY;
+  // The handler of a registration that still stands, or null.
+  IoHandler* Find(Token token) LOOP_ONLY;
+
+  // Destroys `object` at the end of the turn, behind those that were given earlier.
+  void DestroyLater(std::unique_ptr<Deferred> object) LOOP_ONLY;
+  // Keeps `object` until the loop is destroyed, or Release() gives it to DestroyLater().
+  template <typename T>
+  T& Keep(std::unique_ptr<T> object) LOOP_ONLY {
+    T& kept = *object;
+    kept_.push_back({nullptr, std::move(object)});
+    return kept;
+  }
+  void Release(Deferred& object) LOOP_ONLY;
+  // The loop's own T, made as T(loop) when first asked for, and kept: for what all connections of a
+  // loop share.
+  template <typename T>
+  T& Local() LOOP_ONLY;
+
+  // The loop whose turn runs on this thread, or null.
+  static EventLoop* Current();
+  // Checks in debug builds that the caller may touch this loop, and tells the analysis so.
+  void AssertInLoop() const ABSL_ASSERT_EXCLUSIVE_LOCK(loop_role);
+
+ private:
+  friend class Registration;
+  class Bell;  // Hears the mailbox's wake-up.
+
+  struct Watched {
+    IoHandler* handler;
+    int fd;
+    Io interest;
+  };
+  struct Kept {
+    const void* type;  // Which Local() it is, or null.
+    std::unique_ptr<Deferred> object;
+  };
+
+  EventLoop(Options options, std::unique_ptr<Poller> poller, Mailbox* mailbox);
+
+  void BindToThread();
+  void Turn(absl::Duration max_wait) LOOP_ONLY;
+  absl::Duration TimeToWait(absl::Duration max_wait) LOOP_ONLY;
+  int Wait(absl::Duration max_wait) LOOP_ONLY;
+  void Dispatch(const ReadyEvent& event) LOOP_ONLY;
+  void RunPosts() LOOP_ONLY;
+  void CallEndsOfTurn() LOOP_ONLY;
+  void DestroyDeferred() LOOP_ONLY;
+  void DestroyKept() LOOP_ONLY;
+  absl::Status SetInterest(Token token, Io interest) LOOP_ONLY;
+  void EndWatch(Token token, bool closes_fd) LOOP_ONLY;
+  Deferred* FindLocal(const void* type) LOOP_ONLY;
+
+  const Options options_;
+  const std::unique_ptr<Poller> poller_;
+  const LoopRef mailbox_;
+  std::thread::id thread_;  // None until it first runs.
+  bool ended_ = false;
+  LoopCounters counters_;
+
+  TimerWheel timers_;
+  SlotMap<Watched> watches_;
+  std::unique_ptr<Bell> bell_;
+  std::vector<ReadyEvent> events_;
+  std::vector<Token> end_of_turn_, end_of_turn_now_;
+  std::vector<Closure> posts_;
+  std::vector<std::unique_ptr<Deferred>> deferred_;
+  std::vector<Kept> kept_;
+};
+
+// Runs `work` on the loop, with the handler that `token` names there; skipped if that is gone by
+// then. Any thread. False as LoopRef::Post().
+bool PostTo(const LoopRef& loop, Token token, absl::AnyInvocable<void(IoHandler&) &&> work);
+
+template <typename T>
+T& EventLoop::Local() {
+  static constexpr char type = 0;  // Its address stands for T.
+  if (Deferred* found = FindLocal(&type)) return static_cast<T&>(*found);
+  auto made = std::make_unique<T>(*this);
+  T& local = *made;
+  kept_.push_back({&type, std::move(made)});
+  return local;
+}
+
+}  // namespace millrace
+
+#endif  // MILLRACE_NET_EVENT_LOOP_H_

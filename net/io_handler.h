@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// IoHandler hears from its loop; Deferred is what a loop may destroy for others. Both are what the
+// classes that live on a loop derive from. Loop-only.
+//
+// Nothing is destroyed inside its own call: an object that is done hands itself to
+// EventLoop::DestroyLater(), and dies at the end of the turn, when no call of it is on the stack.
+
+#ifndef MILLRACE_NET_IO_HANDLER_H_
+#define MILLRACE_NET_IO_HANDLER_H_
+
+#include "base/thread_role.h"
+#include "net/poller.h"
+
+namespace millrace {
+
+class Deferred {
+ public:
+  Deferred() = default;
+  Deferred(const Deferred&) = delete;
+  Deferred& operator=(const Deferred&) = delete;
+  virtual ~Deferred() = default;
+};
+
+// Borrowed by the loop from EventLoop::Watch() until the Registration dies.
+class IoHandler : public Deferred {
+ public:
+  // `ready` is never kNone, and within the interest. A hang-up or an error makes all of it ready:
+  // the system call that follows tells which. May end any registration, its own too.
+  virtual void OnIo(Io ready) LOOP_ONLY = 0;
+
+  // Comes once at the end of the turn in which Registration::CallAtEndOfTurn() was called.
+  virtual void OnEndOfTurn() LOOP_ONLY {}
+};
+
+}  // namespace millrace
+
+#endif  // MILLRACE_NET_IO_HANDLER_H_

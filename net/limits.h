@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every bound of the core that is not a field of some Options struct, and the defaults of those
+// that are: with its unit in its name, and its reason beside it. Constants; any thread.
+//
+//   for (int i = 0; i < kAcceptsPerTurnMax; ++i) ...
+
+#ifndef MILLRACE_NET_LIMITS_H_
+#define MILLRACE_NET_LIMITS_H_
+
+#include <cstddef>
+
+#include "absl/time/time.h"
+
+namespace millrace {
+
+// Events that one wait brings at most. More come with the next turn, after timers and posts had
+// theirs; 512 keeps the array of them (12 bytes each) in the first-level cache.
+inline constexpr int kEventsPerTurnMax = 512;
+
+// Connections that one listener accepts in a turn. A storm of them thus cannot starve those that
+// are open; at 64 a turn the cost of waking is spread thin enough.
+inline constexpr int kAcceptsPerTurnMax = 64;
+
+// Connections that the kernel keeps for us until we accept them. It cuts this down to
+// net.core.somaxconn, 4,096 since Linux 5.4.
+inline constexpr int kListenBacklog = 4096;
+
+// How long a listener rests that found no descriptor or memory left. Ten tries a second cost
+// nothing, and nobody waits long once there is room again.
+inline constexpr absl::Duration kAcceptRetryDelay = absl::Milliseconds(100);
+
+// Closures that may wait in a loop's mailbox. Far above any sane burst: it is there to turn a
+// producer gone wild into refused posts and not into an exhausted machine.
+inline constexpr size_t kPostsMax = size_t{1} << 20;
+
+// One receive buffer serves all connections of a loop, and a turn reads from a connection once, so
+// this is also the most that a flooder gets of a turn. A quarter of a usual second-level cache:
+// with 64 KiB large messages cost 1.7 times as much, with 1 MiB they fall out of the cache.
+inline constexpr size_t kReceiveBufferBytes = size_t{256} << 10;
+
+// Input that a handler may leave unread. A protocol with larger messages must raise it, knowingly.
+inline constexpr size_t kInputBytesMax = size_t{1} << 20;
+
+// Output that waits for a slow peer. Above the high mark we stop reading from it (it can hardly ask
+// for more), below the low one we go on; past the maximum its connection is aborted.
+inline constexpr size_t kOutputBytesLow = size_t{64} << 10;
+inline constexpr size_t kOutputBytesHigh = size_t{256} << 10;
+inline constexpr size_t kOutputBytesMax = size_t{16} << 20;
+
+// Output is copied into blocks of this size, with their header in it. A page: a small reply wastes
+// little, and a large one needs few.
+inline constexpr size_t kOutputBlockBytes = 4096;
+// Free blocks that a loop keeps for next time: 256 KiB.
+inline constexpr size_t kOutputBlocksKeptMax = 64;
+// Strings from this size on are taken over and not copied: below, copying costs less than a node.
+inline constexpr size_t kOutputTakeOverBytes = 1024;
+// Pieces of one gathering write; past a few dozen, the call's fixed cost is spread thin enough.
+inline constexpr int kOutputPiecesPerWriteMax = 64;
+// Gathering writes of one connection in a turn, before the others have theirs.
+inline constexpr int kWritesPerTurnMax = 16;
+
+// How long we wait for the peer's end after we sent ours, reading and dropping what still comes. To
+// close at once would send a reset, which may destroy what the peer has not read yet.
+inline constexpr absl::Duration kLingerTimeout = absl::Seconds(5);
+// How long a transport may take to shake hands. TLS over a bad line needs a few seconds.
+inline constexpr absl::Duration kHandshakeTimeout = absl::Seconds(10);
+// How long output may wait without the peer taking a single byte.
+inline constexpr absl::Duration kWriteTimeout = absl::Seconds(60);
+
+// Connections of one server. Below the usual descriptor limit of a service (65,536) with some room.
+inline constexpr int kConnectionsMax = 60'000;
+
+// How long to wait for a connection to be made. A lost SYN is sent again after 1, 3 and 7 seconds.
+inline constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
+
+static_assert(kOutputBytesLow < kOutputBytesHigh && kOutputBytesHigh < kOutputBytesMax);
+static_assert(kReceiveBufferBytes <= kInputBytesMax, "what one read brings must fit");
+static_assert(kReceiveBufferBytes + kOutputBytesHigh < kOutputBytesMax,
+              "an echo that stands at the high mark must survive one more read");
+
+}  // namespace millrace
+
+#endif  // MILLRACE_NET_LIMITS_H_

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// LoopRef names a loop to other threads: a copyable pointer's worth that is safe to use for ever.
+// It does not keep the loop alive; once that is gone, posts are refused.
+//
+//   LoopRef ref = loop.ref();
+//   std::thread([ref] { if (!ref.Post([] { ... })) LOG(INFO) << "too late"; });
+
+#ifndef MILLRACE_NET_LOOP_REF_H_
+#define MILLRACE_NET_LOOP_REF_H_
+
+#include <utility>
+
+#include "net/mailbox.h"
+
+namespace millrace {
+
+class LoopRef {
+ public:
+  // Names no loop: every post is refused.
+  LoopRef() = default;
+  LoopRef(const LoopRef& other) : mailbox_(other.mailbox_) {
+    if (mailbox_ != nullptr) mailbox_->AddReference();
+  }
+  LoopRef(LoopRef&& other) noexcept : mailbox_(std::exchange(other.mailbox_, nullptr)) {}
+  LoopRef& operator=(LoopRef other) noexcept {
+    std::swap(mailbox_, other.mailbox_);
+    return *this;
+  }
+  ~LoopRef() {
+    if (mailbox_ != nullptr) mailbox_->DropReference();
+  }
+
+  // Runs `work` on the loop in a later turn, also when called on the loop itself; in order with
+  // what this thread posted before. False once the loop has stopped, or if kPostsMax wait already:
+  // then `work` was destroyed unrun. True is a promise: it runs before Run() returns.
+  bool Post(Closure work) const { return mailbox_ != nullptr && mailbox_->Post(std::move(work)); }
+
+  // Asks the loop to end its Run(); see EventLoop::Stop().
+  void Stop() const {
+    if (mailbox_ != nullptr) mailbox_->RequestStop();
+  }
+
+  friend bool operator==(const LoopRef& a, const LoopRef& b) = default;
+  template <typename H>
+  friend H AbslHashValue(H hash, const LoopRef& ref) {
+    return H::combine(std::move(hash), ref.mailbox_);
+  }
+
+ private:
+  friend class EventLoop;
+  explicit LoopRef(Mailbox* first_reference) : mailbox_(first_reference) {}
+
+  Mailbox* mailbox_ = nullptr;
+};
+
+}  // namespace millrace
+
+#endif  // MILLRACE_NET_LOOP_REF_H_

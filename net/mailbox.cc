@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/mailbox.h"
+
+#include <utility>
+
+#include "absl/log/check.h"
+#include "base/status_macros.h"
+
+namespace millrace {
+
+absl::StatusOr<Mailbox*> Mailbox::Create(size_t posts_max) {
+  MILLRACE_ASSIGN_OR_RETURN(Wakeup wakeup, Wakeup::Create());
+  return new Mailbox(std::move(wakeup), posts_max);
+}
+
+void Mailbox::DropReference() {
+  if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+bool Mailbox::Post(Closure work) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (closed_ || posts_.size() >= posts_max_) return false;
+    posts_.push_back(std::move(work));
+  }
+  Nudge();
+  return true;
+}
+
+void Mailbox::RequestStop() {
+  stop_requested_.store(true, std::memory_order_release);
+  Nudge();
+}
+
+void Mailbox::Nudge() {
+  has_news_.store(true, std::memory_order_seq_cst);
+  // Read first: the exchange would take the cache line from the loop with every post of a burst.
+  if (may_sleep_.load(std::memory_order_seq_cst) && may_sleep_.exchange(false)) wakeup_.Signal();
+}
+
+bool Mailbox::PrepareToSleep() {
+  may_sleep_.store(true, std::memory_order_seq_cst);
+  return !has_news_.load(std::memory_order_seq_cst);
+}
+
+void Mailbox::TakeAll(std::vector<Closure>& into) {
+  DCHECK(into.empty());
+  // Cleared before the posts are taken: one that comes between the two is taken now, and leaves a
+  // mark that costs a look next turn. The other way round its mark would be lost.
+  if (!has_news_.load(std::memory_order_relaxed)) return;
+  has_news_.store(false, std::memory_order_seq_cst);
+  absl::MutexLock lock(&mutex_);
+  into.swap(posts_);
+}
+
+void Mailbox::Close(std::vector<Closure>& into) {
+  DCHECK(into.empty());
+  absl::MutexLock lock(&mutex_);
+  closed_ = true;
+  into.swap(posts_);
+}
+
+}  // namespace millrace

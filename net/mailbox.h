@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Mailbox is where other threads leave closures for a loop. Whoever holds a LoopRef shares it, so
+// it outlives its loop; once closed it refuses. It rings the loop's bell only if the loop may be
+// asleep, so a burst of posts costs one system call.
+//
+// Threads: Post(), RequestStop() and stop_requested() are for any; the rest is the loop's.
+//
+//   mailbox->Post([] { LOG(INFO) << "on the loop"; });
+
+#ifndef MILLRACE_NET_MAILBOX_H_
+#define MILLRACE_NET_MAILBOX_H_
+
+#include <atomic>
+#include <cstddef>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "base/thread_role.h"
+#include "net/wakeup.h"
+
+namespace millrace {
+
+// Work for a loop. Move-only captures are fine; up to two words are stored without allocating.
+using Closure = absl::AnyInvocable<void() &&>;
+
+class Mailbox {
+ public:
+  // Holds `posts_max` closures at most. The caller gets the first reference.
+  static absl::StatusOr<Mailbox*> Create(size_t posts_max);
+
+  void AddReference() { references_.fetch_add(1, std::memory_order_relaxed); }
+  void DropReference();
+
+  // Leaves `work` for the loop, behind all that this thread posted before. False once closed or
+  // while full: then `work` is destroyed, unrun, before this returns.
+  bool Post(Closure work) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Asks the loop to stop at the end of its turn. May be called again, and after the end.
+  void RequestStop();
+  bool stop_requested() const { return stop_requested_.load(std::memory_order_acquire); }
+
+  // Called before the loop waits. False if there is mail or a stop: it must not sleep.
+  bool PrepareToSleep() LOOP_ONLY;
+  // Called after: posts need not ring now.
+  void Awake() LOOP_ONLY { may_sleep_.store(false, std::memory_order_relaxed); }
+
+  // Swaps what has come into `into`, which must be empty. One without mail takes no lock.
+  void TakeAll(std::vector<Closure>& into) LOOP_ONLY ABSL_LOCKS_EXCLUDED(mutex_);
+  // Refuses all posts from now on, and hands out the last ones.
+  void Close(std::vector<Closure>& into) LOOP_ONLY ABSL_LOCKS_EXCLUDED(mutex_);
+
+  const Wakeup& wakeup() const { return wakeup_; }
+
+ private:
+  Mailbox(Wakeup wakeup, size_t posts_max) : wakeup_(std::move(wakeup)), posts_max_(posts_max) {}
+  ~Mailbox() = default;
+
+  // Tells the loop that there is something; rings only if it may be asleep.
+  void Nudge();
+
+  const Wakeup wakeup_;
+  const size_t posts_max_;
+  std::atomic<int> references_{1};
+  std::atomic<bool> stop_requested_{false};
+
+  // These two are Dekker's pair: the loop writes the first and then reads the second, a producer
+  // writes the second and then reads the first, all sequentially consistent, so one of them sees
+  // the other and no wake-up is lost.
+  std::atomic<bool> may_sleep_{false};
+  std::atomic<bool> has_news_{false};
+
+  absl::Mutex mutex_;
+  std::vector<Closure> posts_ ABSL_GUARDED_BY(mutex_);
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace millrace
+
+#endif  // MILLRACE_NET_MAILBOX_H_

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// OutputQueue holds what waits to be written to one connection, in order, and counts it to the
+// byte. Small writes are copied into pooled blocks, side by side; large strings, cords and buffers
+// are taken over without a copy; ranges of files go by sendfile(2). It holds no memory while it is
+// empty. Owned by its TcpConnection. Loop-only.
+//
+//   queue.Append("HTTP/1.1 200 OK\r\n\r\n");
+//   queue.AppendOwned(std::move(body));
+//   absl::StatusOr<IoResult> result = queue.WriteTo(transport);     // One gathering write for
+//   both.
+
+#ifndef MILLRACE_NET_OUTPUT_QUEUE_H_
+#define MILLRACE_NET_OUTPUT_QUEUE_H_
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/cord.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "base/thread_role.h"
+#include "base/unique_fd.h"
+#include "net/block_pool.h"
+#include "net/buffer.h"
+#include "net/transport.h"
+
+namespace millrace {
+
+class OutputQueue {
+ private:
+  // Where a piece's bytes are kept, if not by itself.
+  struct InBlock {};   // Behind the piece, in the same block.
+  struct Borrowed {};  // By somebody who keeps them until OwnBorrowed().
+  struct File {
+    UniqueFd file;
+    off_t offset;
+    uint64_t count;
+  };
+  struct Piece {
+    Piece* next = nullptr;
+    absl::string_view rest = {};  // What is not yet written; empty for a file.
+    std::variant<InBlock, Borrowed, std::string, Buffer, absl::Cord, File> keeper = InBlock();
+  };
+
+ public:
+  // The memory of all queues of a loop. Outlives them.
+  struct Pools {
+    Pools();
+    BlockPool blocks;  // For pieces with their bytes behind them.
+    BlockPool pieces;  // For the others.
+  };
+
+  explicit OutputQueue(Pools& pools) : pools_(pools) {}
+  OutputQueue(const OutputQueue&) = delete;
+  OutputQueue& operator=(const OutputQueue&) = delete;
+  ~OutputQueue() { Clear(); }
+
+  bool empty() const { return head_ == nullptr; }
+  // All that waits, ranges of files too.
+  uint64_t bytes() const { return bytes_; }
+
+  // Empty ones are no-ops, all of them.
+  void Append(absl::string_view bytes);  // Copies.
+  void AppendOwned(std::string bytes);   // Takes over, if it is worth it: see kOutputTakeOverBytes.
+  void AppendOwned(Buffer bytes);        // Requires: not borrowed.
+  void AppendOwned(const absl::Cord& bytes);  // Shares the large pieces, copies the small ones.
+  void AppendFile(UniqueFd file, off_t offset, uint64_t count);
+  // Does not copy yet: the caller keeps the bytes until it has called OwnBorrowed().
+  void AppendBorrowed(absl::string_view bytes);
+
+  // Writes as much as one call takes. kDone: all that was offered went, and there may be more.
+  // kWantRead or kWantWrite, with the bytes that went: the rest must wait for that.
+  // Requires: not empty. After an error the queue is only good for Clear().
+  absl::StatusOr<IoResult> WriteTo(Transport& transport) LOOP_ONLY;
+
+  // Copies what is borrowed and did not go.
+  void OwnBorrowed();
+  void Clear();
+
+ private:
+  template <typename Keeper>
+  Piece& AddPiece(Keeper keeper);
+  Piece& AddBlock();
+  void Link(Piece* piece);
+  void Share(absl::string_view bytes, const absl::Cord& owner);
+  size_t Gather(absl::Span<iovec> into, int& pieces) const;
+  absl::StatusOr<IoResult> WritePieces(Transport& transport) LOOP_ONLY;
+  absl::StatusOr<IoResult> WriteFile(Transport& transport, File& file) LOOP_ONLY;
+  void Written(size_t n);
+  Piece* PopPiece();
+  void Free(Piece* piece);
+
+  Pools& pools_;
+  Piece* head_ = nullptr;
+  Piece* tail_ = nullptr;
+  uint64_t bytes_ : 63 = 0;
+  uint64_t has_borrowed_ : 1 = 0;
+};
+
+}  // namespace millrace
+
+#endif  // MILLRACE_NET_OUTPUT_QUEUE_H_

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/tcp_client.h"
+
+#include <utility>
+
+#include "absl/log/check.h"
+
+namespace millrace {
+
+TcpClient::TcpClient(EventLoop& loop, Options options)
+    : loop_(loop),
+      settings_(std::make_unique<Settings>(std::move(options))),
+      options_(settings_->options),
+      backoff_(options_.retry.value_or(Backoff::Options()),
+               options_.seed == 0 ? Random::FromEntropy() : Random(options_.seed)),
+      table_(std::make_unique<ConnectionTable>(loop, options_.limits, counters_)),
+      connector_(loop),
+      retry_timer_(loop.timers(), [this] {
+        AssertOnLoop();
+        Try();
+      }) {
+  CHECK(options_.handler) << "TcpClient needs a handler factory";
+  CHECK_OK(options_.limits.Check());
+  table_->set_on_end([this] {
+    AssertOnLoop();
+    OnConnectionEnd();
+  });
+}
+
+// This may come from inside a call of the handler: what is on the stack lives to the end of the
+// turn.
+TcpClient::~TcpClient() {
+  AssertOnLoop();
+  table_->set_on_end(nullptr);
+  table_->CloseAll(absl::CancelledError("the client was destroyed"));
+  loop_.DestroyLater(std::move(table_));
+  loop_.DestroyLater(std::move(settings_));
+}
+
+void TcpClient::Connect() {
+  if (connected() || will_retry()) return;
+  attempts_ = 0;
+  Try();
+}
+
+void TcpClient::Try() {
+  ++attempts_;
+  connector_.Connect(options_.address, options_.connect, [this](absl::StatusOr<Socket> socket) {
+    AssertOnLoop();
+    OnResult(std::move(socket));
+  });
+}
+
+void TcpClient::OnResult(absl::StatusOr<Socket> socket) {
+  absl::Status status = socket.status();
+  if (status.ok() && options_.no_delay) status = socket->SetNoDelay();
+  if (!status.ok()) return OnFailed(status);
+  attempts_ = 0;
+  backoff_.Reset();
+  table_->Open(*std::move(socket), options_.address, options_.transport, options_.handler);
+}
+
+void TcpClient::OnFailed(const absl::Status& why) {
+  const bool gives_up = options_.attempts_max > 0 && attempts_ >= options_.attempts_max;
+  if (options_.retry && !gives_up) RetryLater();
+  if (options_.on_connect_failed) options_.on_connect_failed(why);
+}
+
+void TcpClient::OnConnectionEnd() {
+  if (options_.reconnect) RetryLater();
+}
+
+void TcpClient::RetryLater() { retry_timer_.Arm(backoff_.Next()); }
+
+}  // namespace millrace

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// TcpConnection is one connection, TCP or Unix: what its handler sends, pauses and closes. It
+// belongs to a ConnectionTable of its loop; a handler borrows it for a call and keeps, if it must,
+// its handle(). Loop-only, all of it.
+//
+//   void OnData(TcpConnection& conn, Buffer& input) override {
+//     conn.Send(Answer(input));
+//     if (done_) conn.CloseAfterFlush();
+//   }
+//
+// What is sent goes out in one gathering write when the handler's call returns, or at the end of
+// the turn if it was sent from elsewhere. Closing, pausing and aborting likewise take effect then:
+// no method calls the handler from inside itself.
+//
+// Flow control: while output stands above its high mark, input is not read, so a peer that does not
+// read is not read from; see ConnectionLimits. Every end has a reason, and OnClose() tells it once.
+
+#ifndef MILLRACE_NET_TCP_CONNECTION_H_
+#define MILLRACE_NET_TCP_CONNECTION_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/cord.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/intrusive_list.h"
+#include "base/monotonic_time.h"
+#include "base/thread_role.h"
+#include "base/unique_fd.h"
+#include "net/buffer.h"
+#include "net/connection_handle.h"
+#include "net/connection_handler.h"
+#include "net/connection_owner.h"
+#include "net/event_loop.h"
+#include "net/io_handler.h"
+#include "net/output_queue.h"
+#include "net/socket_address.h"
+#include "net/timer_wheel.h"
+#include "net/transport.h"
+
+namespace millrace {
+
+class TcpConnection final : public IoHandler, private TimerEntry, private ListLink<TcpConnection> {
+ public:
+  // For ConnectionTable, which also calls Start(), once.
+  TcpConnection(ConnectionOwner& owner, std::unique_ptr<Transport> transport, SocketAddress peer,
+                std::unique_ptr<ConnectionHandler> handler);
+  void Start() LOOP_ONLY;
+  // Tells the handler OnDrain(), if it is open.
+  void TellDrain() LOOP_ONLY;
+  // Ends it at once, telling the handler.
+  void EndNow(const absl::Status& why) LOOP_ONLY { Finish(why); }
+
+  // All return whether there is room for more: false above the high mark (wait for OnWritable()),
+  // and once the connection or our half of it is closed (what is sent then is dropped). What does
+  // not fit below output_bytes_max aborts the connection. Sending nothing is fine.
+  bool Send(absl::string_view bytes) LOOP_ONLY;  // Copies.
+  bool SendOwned(std::string bytes) LOOP_ONLY;   // Takes over, as the next two.
+  bool Send(Buffer&& bytes) LOOP_ONLY;           // From OnData(), its input: not even a copy then.
+  bool Send(const absl::Cord& bytes) LOOP_ONLY;
+  // Sends `count` bytes of `file` from `offset`. One that proves shorter breaks the connection.
+  bool SendFile(UniqueFd file, off_t offset, uint64_t count) LOOP_ONLY;
+  // What waits to be written.
+  uint64_t output_bytes() const LOOP_ONLY { return output_.bytes(); }
+
+  // Reading pauses until as many resumes. A reset that comes meanwhile is reported after.
+  void PauseReading() LOOP_ONLY;
+  void ResumeReading() LOOP_ONLY;  // Requires: paused.
+
+  // Our end of stream, after what was sent. Reading goes on.
+  void CloseWrite() LOOP_ONLY;
+  // The same, then waits for the peer's end, dropping what still comes, and closes.
+  void CloseAfterFlush() LOOP_ONLY;
+  // Drops what waits, and resets the connection. `why` goes to OnClose(), so it should not be OK.
+  void Abort(absl::Status why) LOOP_ONLY;
+
+  // These replace ConnectionLimits' for this connection, and count from now on.
+  void SetIdleTimeout(absl::Duration timeout) LOOP_ONLY;
+  void SetReadTimeout(absl::Duration timeout) LOOP_ONLY;
+  void SetWriteTimeout(absl::Duration timeout) LOOP_ONLY;
+
+  absl::Status SetNoDelay(bool on) LOOP_ONLY;
+  absl::Status SetKeepAlive(const KeepAlive& keep_alive) LOOP_ONLY;
+  absl::StatusOr<tcp_info> GetTcpInfo() LOOP_ONLY;
+  // Null once closed.
+  Transport* transport() LOOP_ONLY { return transport_.get(); }
+  const SocketAddress& peer_address() const { return peer_; }
+  absl::StatusOr<SocketAddress> local_address() LOOP_ONLY;
+
+  bool closed() const LOOP_ONLY { return state_ == State::kClosed; }
+  EventLoop& loop() const { return owner_.loop(); }
+  // Names this connection to others; none before OnOpen() and in OnClose().
+  ConnectionHandle handle() const LOOP_ONLY { return {loop().ref(), registration_.token()}; }
+  // The handler, as what it is. Requires: it is a T.
+  template <typename T>
+  T& handler() LOOP_ONLY {
+    return static_cast<T&>(*handler_);
+  }
+
+ private:
+  friend class ConnectionTable;
+  template <typename T, typename Tag>
+  friend class IntrusiveList;
+
+  enum class State : uint8_t {
+    kHandshaking,
+    kOpen,
+    kFlushing,   // CloseAfterFlush(): output is on its way, input is dropped.
+    kLingering,  // Our end is sent; waiting for the peer's.
+    kClosed,
+  };
+
+  void OnIo(Io ready) override LOOP_ONLY;
+  void OnEndOfTurn() override LOOP_ONLY;
+  void OnTimer() override LOOP_ONLY;
+
+  void Shake() LOOP_ONLY;
+  void ReadOnce() LOOP_ONLY;
+  void TakeInput(absl::Span<char> bytes) LOOP_ONLY;
+  void Offer(Buffer& input) LOOP_ONLY;
+  void TakeEnd() LOOP_ONLY;
+
+  // Room for `n` more bytes of output, or reason to drop them.
+  bool MayQueue(uint64_t n) LOOP_ONLY;
+  bool Queued() LOOP_ONLY;
+  void Flush() LOOP_ONLY;
+  void WriteSome() LOOP_ONLY;
+  void TellWritable() LOOP_ONLY;
+
+  // Brings everything in order after others had their say: offers, writes, closes, waits.
+  void Settle() LOOP_ONLY;
+  void SettleLater() LOOP_ONLY;
+  void AdvanceClose() LOOP_ONLY;
+  void SendEnd() LOOP_ONLY;
+  void Fail(absl::Status why) LOOP_ONLY;
+  void Finish(const absl::Status& why) LOOP_ONLY;
+
+  bool wants_input() const;
+  void UpdateInterest() LOOP_ONLY;
+  MonotonicTime IdleSince() const { return std::max(last_read_, last_write_); }
+  void EnsureTimer() LOOP_ONLY;
+  absl::Status CheckDeadlines(MonotonicTime& next) LOOP_ONLY;
+
+  ConnectionOwner& owner_;
+  std::unique_ptr<Transport> transport_;
+  std::unique_ptr<ConnectionHandler> handler_;
+  Registration registration_;
+  Buffer input_;  // What the handler left unread.
+  OutputQueue output_;
+  MonotonicTime last_read_, last_write_;  // Progress, or when it was first waited for.
+  absl::Status why_;                      // Set once failing_.
+
+  uint32_t idle_timeout_ms_, read_timeout_ms_, write_timeout_ms_;  // 0: none.
+  uint16_t pauses_ = 0;
+  uint16_t in_handler_ = 0;  // Calls of the handler on the stack.
+  State state_ = State::kHandshaking;
+  Io read_needs_ = Io::kRead;  // What the descriptor must be ready for before reading gets further.
+  Io write_needs_ = Io::kWrite;
+  bool told_open_ : 1 = false;
+  bool may_borrow_ : 1 = false;  // In OnData(), with input that stands on the receive buffer.
+  bool offer_again_ : 1 = false;
+  bool settles_later_ : 1 = false;
+  bool above_high_ : 1 = false;
+  bool tell_writable_ : 1 = false;
+  bool output_blocked_ : 1 = false;
+  bool ends_write_ : 1 = false;  // CloseWrite() was asked for.
+  bool write_ended_ : 1 = false;
+  bool peer_ended_ : 1 = false;
+  bool failing_ : 1 = false;
+  bool resets_ : 1 = false;
+
+  const SocketAddress peer_;
+};
+
+}  // namespace millrace
+
+#endif  // MILLRACE_NET_TCP_CONNECTION_H_

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// TcpServer listens, and spreads connections over the loops of a pool: the main loop accepts, and
+// hands sockets round-robin to the workers, where handlers run. It belongs to the main loop: it is
+// made and destroyed on its thread, also before the loop runs and after it has ended. It must go
+// before its loops do.
+//
+//   auto server = TcpServer::Start(*main_loop, workers.get(), {
+//       .addresses = {SocketAddress::Any(7007)},
+//       .handler = [] { return std::make_unique<EchoHandler>(); }});
+//   if (!server.ok()) LOG(FATAL) << server.status();
+//   main_loop->Run();
+//
+// To end in good order: Drain(), and when that is done, destroy it. To end at once: destroy it.
+
+#ifndef MILLRACE_NET_TCP_SERVER_H_
+#define MILLRACE_NET_TCP_SERVER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "base/thread_role.h"
+#include "net/acceptor.h"
+#include "net/connection_handler.h"
+#include "net/connection_limits.h"
+#include "net/connection_owner.h"
+#include "net/event_loop.h"
+#include "net/event_loop_thread_pool.h"
+#include "net/io_handler.h"
+#include "net/limits.h"
+#include "net/loop_ref.h"
+#include "net/server_shard.h"
+#include "net/socket.h"
+#include "net/socket_address.h"
+#include "net/transport.h"
+
+namespace millrace {
+
+class TcpServer {
+ public:
+  // Who accepts.
+  enum class Accepting {
+    kOnMainLoop,    // One socket for each address; connections are spread exactly evenly.
+    kOnEachWorker,  // One on each worker (SO_REUSEPORT): no hand-off, so cheaper where connections
+                    // come and go; the kernel spreads them by hash. TCP only.
+  };
+
+  struct Options {
+    std::vector<SocketAddress> addresses = {};  // Port 0: the kernel chooses; see addresses().
+    std::vector<Socket> listeners = {};         // These listen already, non-blocking: adopted.
+    HandlerFactory handler = {};
+    TransportFactory transport = {};  // Empty: plain.
+    ConnectionLimits limits = {};
+    ListenOptions listen = {};
+    // At the cap nothing is accepted, and who comes waits in the kernel's backlog.
+    int connections_max = kConnectionsMax;
+    Accepting accepting = Accepting::kOnMainLoop;
+  };
+
+  // Listens when it returns. Without `workers` the main loop does all. Both must outlive the
+  // server; `main` must not be a loop of `workers`. Fails on contradictory options, on an address
+  // that cannot be had, and if the workers have stopped.
+  static absl::StatusOr<std::unique_ptr<TcpServer>> Start(EventLoop& main,
+                                                          EventLoopThreadPool* workers,
+                                                          Options options);
+
+  TcpServer(const TcpServer&) = delete;
+  TcpServer& operator=(const TcpServer&) = delete;
+  // Ends all connections at once: handlers hear Cancelled. When it returns no callback runs, and
+  // none will. Waits for the workers to finish their turn; legal from inside a callback on the main
+  // loop.
+  ~TcpServer();
+
+  // Where it listens, with real ports: those of Options::addresses, then those of the listeners.
+  const std::vector<SocketAddress>& addresses() const { return addresses_; }
+
+  // Stops listening, tells handlers OnDrain(), waits `grace` for connections to end, and aborts the
+  // rest with DeadlineExceeded. Then calls `done` on the main loop: after that no callback runs.
+  // Any thread. Again: the nearer end counts, and each `done` is called.
+  void Drain(absl::Duration grace, Closure done);
+
+  struct Stats {
+    int64_t open = 0;  // Accepted and not ended, those under way to a worker too.
+    int64_t accepted = 0, accept_errors = 0, accept_rests = 0, refused = 0;
+    int64_t opened = 0, closed = 0, closed_on_error = 0, failed_to_open = 0;
+    int64_t bytes_read = 0, bytes_written = 0;
+  };
+  // What it did so far, over all loops. Any thread. Figures of one moment for each loop only.
+  Stats stats() const;
+
+ private:
+  class Control;  // What posts find on the main loop.
+  // What the server has on one loop, which may be gone before the server is: then posts are
+  // refused.
+  struct Part {
+    LoopRef loop;
+    ServerShard* shard = nullptr;  // For use on that loop only.
+    std::unique_ptr<ServerShard::Counters> counters;
+  };
+
+  // Outlives the server by the rest of the turn: one of its functions may be what destroys it.
+  struct Settings final : Deferred {
+    explicit Settings(Options given) : options(std::move(given)) {}
+    Options options;
+  };
+
+  TcpServer(EventLoop& main, EventLoopThreadPool* workers, Options options);
+
+  absl::Status CheckOptions() const;
+  static absl::Status Ask(Part& part, absl::FunctionRef<absl::Status(EventLoop&)> work);
+  absl::Status MakeParts() LOOP_ONLY;
+  std::unique_ptr<ServerShard> MakeShard(EventLoop& loop, size_t index) LOOP_ONLY;
+  absl::Status Listen() LOOP_ONLY;
+  absl::Status ListenOnMain(Socket listener) LOOP_ONLY;
+  absl::Status ListenOnWorkers(const SocketAddress& address) LOOP_ONLY;
+  void HandOff(Socket socket, const SocketAddress& peer) LOOP_ONLY;
+  // Counts one more. False at the cap: then it is not counted, and must go.
+  bool Admit(ServerShard& acceptor) LOOP_ONLY;
+  void OnConnectionEnd();
+
+  EventLoop& main_;
+  EventLoopThreadPool* const workers_;
+  const LoopRef main_ref_;
+  std::unique_ptr<Settings> settings_;
+  Options& options_;
+  std::vector<SocketAddress> addresses_;
+  std::vector<Part> parts_;  // The main loop's, then the workers'. Does not change once started.
+  size_t next_worker_ = 0;
+  std::unique_ptr<Control> control_;
+  std::atomic<int64_t> open_{0};
+
+  absl::Mutex mutex_;
+  int shards_on_workers_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace millrace
+
+#endif  // MILLRACE_NET_TCP_SERVER_H_
