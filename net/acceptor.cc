@@ -73,8 +73,7 @@ absl::StatusOr<Socket> ListenAt(const SocketAddress& address, const ListenOption
 
 Acceptor::Acceptor(EventLoop& loop, Socket listener, SocketAddress address, OnAccept on_accept,
                    AcceptCounters* counters)
-    : loop_(loop),
-      listener_(std::move(listener)),
+    : listener_(std::move(listener)),
       address_(std::move(address)),
       file_(FileOf(address_)),
       on_accept_(std::move(on_accept)),

@@ -101,7 +101,6 @@ class Acceptor final : public IoHandler {
   void RefuseSome() LOOP_ONLY;
   void UpdateInterest() LOOP_ONLY;
 
-  EventLoop& loop_;
   Socket listener_;
   const SocketAddress address_;
   std::optional<std::pair<uint64_t, uint64_t>> file_;  // A Unix socket's: device and inode.

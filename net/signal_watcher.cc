@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "absl/base/const_init.h"
 #include "absl/log/check.h"
@@ -25,11 +26,12 @@ namespace {
 ABSL_CONST_INIT absl::Mutex owners_mutex(absl::kConstInit);
 const SignalHub* owners[NSIG] ABSL_GUARDED_BY(owners_mutex);
 
-template <typename Visitor>
-void ForEachSignal(const sigset_t& signals, Visitor visit) {
+std::vector<int> NumbersIn(const sigset_t& signals) {
+  std::vector<int> numbers;
   for (int number = 1; number < NSIG; ++number) {
-    if (sigismember(&signals, number) == 1) visit(number);
+    if (sigismember(&signals, number) == 1) numbers.push_back(number);
   }
+  return numbers;
 }
 
 absl::StatusOr<sigset_t> SetOf(std::initializer_list<int> signals) {
@@ -75,18 +77,13 @@ class SignalHub final : public IoHandler {
 
 absl::Status SignalHub::Claim(const sigset_t& signals) {
   absl::MutexLock lock(&owners_mutex);
-  absl::Status status;
-  ForEachSignal(signals, [&](int number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(owners_mutex) {
-    if (owners[number] != nullptr && owners[number] != this) {
-      status = absl::FailedPreconditionError(
-          absl::StrCat("another loop watches signal ", number, " (", strsignal(number), ")"));
-    }
-  });
-  if (!status.ok()) return status;
-  ForEachSignal(signals, [&](int number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(owners_mutex) {
-    owners[number] = this;
-  });
-  return status;
+  for (int number : NumbersIn(signals)) {
+    if (owners[number] == nullptr || owners[number] == this) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("another loop watches signal ", number, " (", strsignal(number), ")"));
+  }
+  for (int number : NumbersIn(signals)) owners[number] = this;
+  return absl::OkStatus();
 }
 
 absl::Status SignalHub::ListenTo(const sigset_t& signals) {
@@ -102,21 +99,21 @@ absl::Status SignalHub::ListenTo(const sigset_t& signals) {
 absl::Status SignalHub::Add(const sigset_t& signals) {
   MILLRACE_RETURN_IF_ERROR(Claim(signals));
   sigset_t all = watched_;
-  ForEachSignal(signals, [&](int number) { sigaddset(&all, number); });
+  for (int number : NumbersIn(signals)) sigaddset(&all, number);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return ListenTo(all);
 }
 
 void SignalHub::Attach(SignalWatcher& watcher) {
   watchers_.PushBack(watcher);
-  ForEachSignal(watcher.signals_, [&](int number) { ++watchers_of_[number]; });
+  for (int number : NumbersIn(watcher.signals_)) ++watchers_of_[number];
 }
 
 void SignalHub::Detach(SignalWatcher& watcher) {
   static_cast<ListLink<SignalWatcher>&>(watcher).Unlink();
-  ForEachSignal(watcher.signals_, [&](int number) {
+  for (int number : NumbersIn(watcher.signals_)) {
     if (--watchers_of_[number] == 0) GiveBack(number);
-  });
+  }
   ListenTo(watched_).IgnoreError();  // Only takes some away, which cannot fail.
 }
 

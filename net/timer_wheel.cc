@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/timer_wheel.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "absl/log/check.h"
+
+namespace millrace {
+namespace {
+
+constexpr uint64_t kTickNanoseconds = 1'000'000;
+// The last whole one that MonotonicTime can name, in the year 292 of its clock. Deadlines after it
+// count as this.
+constexpr uint64_t kTickMax = std::numeric_limits<int64_t>::max() / kTickNanoseconds;
+
+// Both require: not before the clock's zero.
+uint64_t TickRoundedDown(MonotonicTime time) {
+  return static_cast<uint64_t>(time.nanoseconds()) / kTickNanoseconds;
+}
+uint64_t TickRoundedUp(MonotonicTime time) {
+  const uint64_t nanoseconds = static_cast<uint64_t>(time.nanoseconds());
+  return std::min((nanoseconds + kTickNanoseconds - 1) / kTickNanoseconds, kTickMax);
+}
+
+MonotonicTime TimeOfTick(uint64_t tick) {
+  return MonotonicTime::FromNanoseconds(static_cast<int64_t>(tick * kTickNanoseconds));
+}
+
+}  // namespace
+
+static_assert(sizeof(TimerEntry) == 32, "two to a cache line: keep it small");
+
+MonotonicTime TimerEntry::deadline() const {
+  DCHECK(armed());
+  return TimeOfTick(tick_);
+}
+
+TimerWheel::TimerWheel(MonotonicTime now)
+    : now_(now), now_tick_(TickRoundedDown(now)), position_(now_tick_) {
+  static_assert(kTickMax >> (kLevels * kSlotBits) == 0, "every tick has a place");
+  CHECK(now >= MonotonicTime()) << "before the clock's zero";
+}
+
+void TimerWheel::ArmAt(TimerEntry& entry, MonotonicTime deadline) {
+  if (deadline == MonotonicTime::InfiniteFuture()) return entry.Cancel();
+  const uint64_t tick = deadline <= now_ ? now_tick_ : TickRoundedUp(deadline);
+  // What is only put off, the commonest case by far, may stay where it is if that is above level 0:
+  // there the slot is emptied when its time comes, and each entry placed anew by its tick. So this
+  // touches one cache line, not those of four entries. (One that FireDue() has taken out already
+  // lies before position_, and is none of these.)
+  const uint64_t level0_end = position_ | (kSlots - 1);
+  if (entry.tick_ > level0_end && entry.tick_ <= tick && entry.armed()) {
+    entry.tick_ = tick;
+    return;
+  }
+  entry.Cancel();
+  entry.tick_ = tick;
+  Place(entry);
+}
+
+// Requires: `entry` is in no list, and its tick not before position_.
+inline void TimerWheel::Place(TimerEntry& entry) {
+  const uint64_t difference = entry.tick_ ^ position_;
+  const int level = (std::bit_width(difference | (kSlots - 1)) - 1) / kSlotBits;
+  const int index = (entry.tick_ >> (level * kSlotBits)) & (kSlots - 1);
+  slots_[level * kSlots + index].PushBack(entry);
+  occupied_[level] |= uint64_t{1} << index;
+}
+
+void TimerWheel::SetNow(MonotonicTime now) {
+  if (now <= now_) return;
+  now_ = now;
+  now_tick_ = TickRoundedDown(now);
+}
+
+int TimerWheel::FireDue() {
+  CHECK(!firing_) << "from inside OnTimer()";
+  firing_ = true;
+  // All are taken out before the first one fires. So what a callback arms is not met again here,
+  // and what it cancels or destroys leaves this list by itself.
+  Entries due;
+  TakeDue(due);
+  int fired = 0;
+  for (; !due.empty(); ++fired) due.PopFront().OnTimer();
+  firing_ = false;
+  return fired;
+}
+
+// Goes from occupied slot to occupied slot, so that a long sleep costs no more than a short one.
+void TimerWheel::TakeDue(Entries& due) {
+  for (auto slot = FirstOccupiedSlot(); slot && slot->first_tick <= now_tick_;
+       slot = FirstOccupiedSlot()) {
+    position_ = slot->first_tick;
+    occupied_[slot->level] &= ~(uint64_t{1} << slot->index);
+    if (slot->level == 0) {
+      due.TakeAll(EntriesOf(*slot));
+    } else {
+      Cascade(EntriesOf(*slot));
+    }
+  }
+  position_ = now_tick_;
+}
+
+// Moves each to where it belongs now that position_ has reached their slot: mostly a lower level.
+void TimerWheel::Cascade(Entries& entries) {
+  while (!entries.empty()) Place(entries.PopFront());
+}
+
+MonotonicTime TimerWheel::NextDeadline() {
+  const std::optional<Slot> slot = FirstOccupiedSlot();
+  return slot ? TimeOfTick(slot->first_tick) : MonotonicTime::InfiniteFuture();
+}
+
+std::optional<TimerWheel::Slot> TimerWheel::FirstOccupiedSlot() {
+  for (int level = 0; level < kLevels; ++level) {
+    for (uint64_t& bits = occupied_[level]; bits != 0; bits &= bits - 1) {
+      const int index = std::countr_zero(bits);
+      if (!slots_[level * kSlots + index].empty()) {
+        return Slot{level, index, FirstTickOf(level, index)};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+uint64_t TimerWheel::FirstTickOf(int level, int index) const {
+  const int shift = level * kSlotBits;
+  const uint64_t above = position_ >> (shift + kSlotBits) << (shift + kSlotBits);
+  return above | (static_cast<uint64_t>(index) << shift);
+}
+
+Timer::Timer(TimerWheel& wheel, absl::AnyInvocable<void()> on_fire)
+    : wheel_(wheel), on_fire_(std::move(on_fire)) {
+  CHECK(on_fire_ != nullptr);
+}
+
+Timer::~Timer() {
+  if (destroyed_ != nullptr) *destroyed_ = true;
+}
+
+void Timer::ArmAt(MonotonicTime deadline) {
+  period_ns_ = 0;
+  wheel_.ArmAt(*this, deadline);
+}
+
+void Timer::ArmEvery(absl::Duration period) {
+  CHECK_GE(period, absl::Milliseconds(1));
+  period_ns_ = absl::ToInt64Nanoseconds(period);
+  periodic_next_ = wheel_.now() + period;
+  wheel_.ArmAt(*this, periodic_next_);
+}
+
+void Timer::ArmNextPeriod() {
+  const int64_t late_ns = wheel_.now().nanoseconds() - periodic_next_.nanoseconds();
+  const int64_t missed_ns = late_ns - late_ns % period_ns_;
+  periodic_next_ = periodic_next_ + absl::Nanoseconds(missed_ns) + absl::Nanoseconds(period_ns_);
+  wheel_.ArmAt(*this, periodic_next_);
+}
+
+void Timer::OnTimer() {
+  if (period_ns_ != 0) ArmNextPeriod();
+  // The function may destroy this timer. It runs from here, so that it does not destroy itself and
+  // what it has captured.
+  absl::AnyInvocable<void()> on_fire = std::move(on_fire_);
+  bool destroyed = false;
+  destroyed_ = &destroyed;
+  on_fire();
+  if (destroyed) return;
+  destroyed_ = nullptr;
+  on_fire_ = std::move(on_fire);
+}
+
+}  // namespace millrace
