@@ -1,24 +1,32 @@
 #!/usr/bin/env python3
 """In the place of Bazel's own coverage tools: brings what gcov counted into the format of lcov.
 
-Bazel runs it twice. After each test, --coverage_dir names a folder with gcov's *.gcov.json.gz, which
+Bazel runs it twice. After each test, --coverage_dir names a folder with gcov's counts (*.gcda), which
 become that test's report; at the end --reports_file lists those reports, which become one.
 """
 
 import argparse
 import collections
 import glob
-import gzip
 import json
+import os
 import re
+import subprocess
 
 
 def read_gcov(folder, skip):
-    """Yields (source, line, count) of each line of each source that matches none of `skip`."""
-    for path in glob.glob(folder + "/**/*.gcov.json.gz", recursive=True):
-        with gzip.open(path) as file:
-            sources = json.load(file)["files"]
-        for source in sources:
+    """Yields (source, line, count) of each line of each source that matches none of `skip`.
+
+    Bazel has called gcov before, but piled its reports up by their base names: of two sources that
+    are called the same in different folders it kept one.
+    """
+    gcov = os.path.join(folder, "gcov")
+    for counts in glob.glob(folder + "/**/*.gcda", recursive=True):
+        if not os.path.exists(counts[:-len("gcda")] + "gcno"):
+            continue  # Not to be reported, says the instrumentation filter.
+        done = subprocess.run([gcov, "--json-format", "--stdout", counts], check=True,
+                              stdout=subprocess.PIPE)
+        for source in json.loads(done.stdout)["files"]:
             if not any(re.fullmatch(pattern, source["file"]) for pattern in skip):
                 for line in source["lines"]:
                     yield source["file"], line["line_number"], line["count"]
