@@ -17,6 +17,9 @@
 namespace millrace {
 namespace {
 
+// Where connections come one by one, one try in five is in vain; a crowd is met within 24 turns.
+constexpr int kFullBatchesBeforeMore = 4;
+
 UniqueFd OpenReserve() { return UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
 // Nothing left for one more connection: trying again at once would spin.
@@ -46,7 +49,8 @@ void RemoveStaleFile(const SocketAddress& address) {
   if (!FileOf(address)) return;
   absl::StatusOr<Socket> probe = Socket::CreateFor(address);
   if (!probe.ok()) return;
-  if (absl::IsUnavailable(probe->Connect(address).status()) && errno == ECONNREFUSED) {
+  // Refused, and not that its queue is full.
+  if (absl::IsUnavailable(probe->Connect(address).status())) {
     unlink(std::string(address.unix_path()).c_str());
   }
 }
@@ -120,12 +124,22 @@ void Acceptor::StopListening() {
 
 bool Acceptor::may_accept() const { return listener_.valid() && !paused_ && !rest_timer_.armed(); }
 
-// One accept that finds nobody is a system call for nothing, and with level-triggered polling
-// needless: who comes later wakes us again. So one is tried, and more only while crowds come.
 void Acceptor::OnIo(Io) {
   int accepted = 0;
   while (accepted < batch_ && may_accept() && AcceptOne()) ++accepted;
-  batch_ = accepted == batch_ ? std::min(batch_ * 2, kAcceptsPerTurnMax) : 1;
+  AdaptBatch(accepted);
+}
+
+// A try that finds nobody is a system call for nothing, and needless: who comes later wakes us
+// again. So we try as often as found somebody last time, and more only when crowds keep coming.
+void Acceptor::AdaptBatch(int accepted) {
+  if (accepted < batch_) {
+    batch_ = std::max(accepted, 1);
+    full_batches_ = 0;
+  } else if (++full_batches_ == kFullBatchesBeforeMore) {
+    batch_ = std::min(batch_ * 2, kAcceptsPerTurnMax);
+    full_batches_ = 0;
+  }
 }
 
 // False if there is no sense in another try this turn.

@@ -97,6 +97,7 @@ class Acceptor final : public IoHandler {
   bool may_accept() const LOOP_ONLY;
   bool AcceptOne() LOOP_ONLY;
   bool Failed(int error) LOOP_ONLY;
+  void AdaptBatch(int accepted) LOOP_ONLY;
   void Rest(int error) LOOP_ONLY;
   void RefuseSome() LOOP_ONLY;
   void UpdateInterest() LOOP_ONLY;
@@ -109,7 +110,8 @@ class Acceptor final : public IoHandler {
   Registration registration_;
   UniqueFd reserve_;
   Timer rest_timer_;
-  int batch_ = 1;  // Accepts to try in a turn: grows while all of them find somebody.
+  int batch_ = 1;         // Accepts to try in a turn.
+  int full_batches_ = 0;  // How many in a row found somebody with every try.
   bool paused_ = false;
   AcceptCounters own_counters_;
   AcceptCounters& counters_;
