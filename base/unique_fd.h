@@ -22,7 +22,7 @@ class UniqueFd {
   explicit UniqueFd(int fd) : fd_(fd) {}
   UniqueFd(UniqueFd&& other) noexcept : fd_(other.Release()) {}
   UniqueFd& operator=(UniqueFd&& other) noexcept {
-    if (this != &other) Reset(other.Release());
+    Reset(other.Release());  // Right for `other` being this one, too.
     return *this;
   }
   ~UniqueFd() { Reset(); }

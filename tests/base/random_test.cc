@@ -53,13 +53,19 @@ TEST(RandomTest, BelowOneIsZero) {
   for (int i = 0; i < 100; ++i) EXPECT_EQ(random.Below(1), 0u);
 }
 
-// Of 2^64 numbers, Next() % (3 * 2^62) would hit the lowest third with half of them.
-TEST(RandomTest, BelowDoesNotPreferSmallNumbers) {
+// 2^64 numbers do not fall evenly on 3 * 2^62: taken modulo that, half of them would hit its lowest
+// third; scaled down to it and not drawn again, half of them would hit the multiples of three.
+TEST(RandomTest, BelowPrefersNoNumber) {
   constexpr uint64_t kThird = uint64_t{1} << 62;
   Random random(1);
-  std::vector<int> thirds(3);
-  for (int i = 0; i < 9000; ++i) ++thirds[random.Below(3 * kThird) / kThird];
-  for (int n : thirds) EXPECT_NEAR(n, 3000, 225);
+  std::vector<int> thirds(3), remainders(3);
+  for (int i = 0; i < 9000; ++i) {
+    const uint64_t number = random.Below(3 * kThird);
+    ++thirds[number / kThird];
+    ++remainders[number % 3];
+  }
+  for (int n : thirds) EXPECT_NEAR(n, 3000, 225);  // About 5 standard deviations.
+  for (int n : remainders) EXPECT_NEAR(n, 3000, 225);
 }
 
 TEST(RandomTest, BelowTheGreatestNumber) {
