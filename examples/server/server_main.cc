@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "examples/server/server_main.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/log/initialize.h"
+#include "absl/log/log.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "base/async_log_sink.h"
+#include "base/status_macros.h"
+#include "base/thread_role.h"
+#include "net/poller.h"
+#include "net/poller_named.h"
+#include "net/signal_watcher.h"
+#include "net/socket_address.h"
+#include "net/tcp_server.h"
+#include "tools/program/process.h"
+
+namespace millrace {
+namespace {
+
+constexpr int kThreadsMax = 1024;
+
+// What the flags say.
+struct Settings {
+  std::vector<SocketAddress> addresses;
+  int threads = 0;
+  std::string poller = "epoll";
+  absl::Duration drain_timeout = absl::Seconds(10);
+};
+
+void AddFlags(FlagSet& flags, Settings& settings, ServerProgram& program) {
+  settings.addresses = {SocketAddress::Loopback(program.port)};
+  flags.AddAddresses(
+      "listen", settings.addresses,
+      "where: 127.0.0.1:7007, [::1]:7007, *:7007 (all addresses) or unix:/path.sock; "
+      "port 0 picks a free one; several separated by commas, or by several --listen");
+  flags.AddInt("threads", settings.threads, 0, kThreadsMax,
+               "worker loops, each with a thread; 0: one for each core it may use");
+  flags.AddPoller("poller", settings.poller, "what the loops wait with: epoll, poll or select");
+  flags.AddDuration("idle_timeout", program.limits.idle_timeout, absl::Milliseconds(1),
+                    "closes a connection on which nothing moved for so long; inf: never");
+  flags.AddInt("max_connections", program.connections_max, 1, 10'000'000,
+               "how many at once; more wait until one ends");
+  flags.AddDuration("drain_timeout", settings.drain_timeout, absl::ZeroDuration(),
+                    "how long connections may go on after SIGTERM or SIGINT; inf: as they like");
+  if (program.add_flags) program.add_flags(flags);
+}
+
+// The first signal ends the server in good order, the second one at once.
+class Ending {
+ public:
+  Ending(EventLoop& main, ServerProgram& program, absl::Duration grace)
+      : main_(main), program_(program), grace_(grace) {}
+
+  // Until the main loop runs, signals wait: so it has one by then.
+  void set_server(TcpServer& server) { server_ = &server; }
+
+  void OnSignal(int number) LOOP_ONLY {
+    // Nothing is told to anybody: who asks twice wants it to be gone.
+    if (std::exchange(begun_, true)) _exit(128 + number);
+    LOG(INFO) << program_.name << ": " << strsignal(number) << ": draining "
+              << server_->stats().open << " connections, for " << grace_ << " at most";
+    if (program_.on_drain) program_.on_drain();
+    server_->Drain(grace_, [this] { main_.Stop(); });
+  }
+
+ private:
+  EventLoop& main_;
+  ServerProgram& program_;
+  const absl::Duration grace_;
+  TcpServer* server_ = nullptr;
+  bool begun_ = false;
+};
+
+absl::Status Announce(const std::vector<SocketAddress>& addresses) {
+  std::string lines;
+  for (const SocketAddress& address : addresses) {
+    absl::StrAppend(&lines, "listening on ", address, "\n");
+  }
+  if (PrintOutput(lines)) return absl::OkStatus();
+  return absl::UnavailableError("stdout takes nothing");
+}
+
+void LogEnd(const ServerProgram& program, const TcpServer::Stats& stats) {
+  LOG(INFO) << program.name << ": ended after " << stats.accepted << " connections ("
+            << stats.closed_on_error << " broken), " << stats.bytes_read << " bytes in, "
+            << stats.bytes_written << " out";
+}
+
+// Each thing uses those that stand before it, and goes before them.
+absl::Status Serve(ServerProgram& program, const Settings& settings) {
+  AssertOnLoop();
+  const int64_t descriptors = RaiseDescriptorLimit();
+  MILLRACE_ASSIGN_OR_RETURN(PollerFactory poller, PollerNamed(settings.poller));
+  MILLRACE_ASSIGN_OR_RETURN(std::unique_ptr<EventLoop> main, EventLoop::Create({.poller = poller}));
+  Ending ending(*main, program, settings.drain_timeout);
+  MILLRACE_ASSIGN_OR_RETURN(std::unique_ptr<SignalWatcher> signals,
+                            SignalWatcher::Create(*main, {SIGTERM, SIGINT}, [&](int number) {
+                              AssertOnLoop();
+                              ending.OnSignal(number);
+                            }));
+  MILLRACE_ASSIGN_OR_RETURN(std::unique_ptr<AsyncLogSink> log, AsyncLogSink::Install({}));
+  MILLRACE_ASSIGN_OR_RETURN(
+      std::unique_ptr<EventLoopThreadPool> workers,
+      EventLoopThreadPool::Start({.threads = settings.threads, .loop = {.poller = poller}}));
+  ServerContext context = {*main, *workers};
+  if (program.make_handler) {
+    MILLRACE_ASSIGN_OR_RETURN(program.handler, program.make_handler(context));
+  }
+  MILLRACE_ASSIGN_OR_RETURN(std::unique_ptr<TcpServer> server,
+                            TcpServer::Start(*main, workers.get(),
+                                             {.addresses = settings.addresses,
+                                              .handler = std::move(program.handler),
+                                              .limits = program.limits,
+                                              .connections_max = program.connections_max}));
+  ending.set_server(*server);
+  MILLRACE_RETURN_IF_ERROR(Announce(server->addresses()));
+  LOG(INFO) << program.name << ": " << workers->size() << " worker loops on " << settings.poller
+            << ", " << program.connections_max << " connections and " << descriptors
+            << " descriptors at most";
+  main->Run();
+  LogEnd(program, server->stats());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+int ServerMain(int argc, char** argv, ServerProgram program) {
+  OccupyStandardDescriptors();
+  absl::InitializeLog();
+  Settings settings;
+  FlagSet flags(program.name, program.description);
+  AddFlags(flags, settings, program);
+  if (const std::optional<int> code = flags.ParseCommandLine(argc, argv)) return *code;
+  const absl::Status status = Serve(program, settings);
+  if (status.ok()) return 0;
+  PrintError(program.name, status);
+  return 1;
+}
+
+}  // namespace millrace
