@@ -58,11 +58,8 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
 
 Buffer Buffer::Borrow(absl::Span<char> memory, size_t readable_bytes) {
   if (readable_bytes > memory.size()) DieOutOfBounds("Borrow", readable_bytes, memory.size());
-  Buffer buffer;
-  if (readable_bytes == 0) return buffer;
-  buffer.block_ = buffer.begin_ = memory.data();
-  buffer.end_ = buffer.begin_ + readable_bytes;
-  return buffer;
+  if (readable_bytes == 0) return Buffer();
+  return Buffer(memory.data(), readable_bytes);  // Made where the caller wants it, so never moved.
 }
 
 void Buffer::Own() {
@@ -88,6 +85,8 @@ void Buffer::Shrink() {
 }
 
 void Buffer::swap(Buffer& other) noexcept {
+  Own();
+  other.Own();
   std::swap(block_, other.block_);
   std::swap(begin_, other.begin_);
   std::swap(end_, other.end_);

@@ -13,9 +13,9 @@
 //   }
 //
 // A Buffer may also *stand on borrowed memory*. A handler's input is a view of the receive buffer
-// that all connections of a loop share, so bytes that are understood at once are never copied. Such
-// a Buffer, and any it is moved to, must not outlive the handler's call unless Own() copies what is
-// unread. What adds bytes at the end owns first; Prepend() may write over what was consumed.
+// that all connections of a loop share, so bytes that are understood at once are never copied. The
+// loan ends with the handler's call. It is not handed on: Own(), and moving the Buffer, copy what
+// is unread. What adds bytes at the end owns first; Prepend() may write over what was consumed.
 //
 // Asking for bytes that are not there ends the process, in optimised builds too: lengths come from
 // peers, and one predictable branch is cheaper than an exploit. Under AddressSanitizer all of an
@@ -31,7 +31,6 @@
 #include <cstring>
 #include <optional>
 #include <string>
-#include <utility>
 
 #include "absl/base/attributes.h"
 #include "absl/base/config.h"
@@ -44,7 +43,7 @@ namespace millrace {
 class Buffer {
  public:
   Buffer() = default;
-  // Moving leaves `other` empty, and takes over what it borrows.
+  // Moving leaves `other` empty, and copies if it is borrowed.
   Buffer(Buffer&& other) noexcept { swap(other); }
   Buffer& operator=(Buffer&& other) noexcept;
   ~Buffer() { Release(); }
@@ -76,7 +75,7 @@ class Buffer {
   void Clear() { Release(); }
   // Gives spare capacity back, by copying to a smaller block if that saves memory.
   void Shrink();
-  void swap(Buffer& other) noexcept;
+  void swap(Buffer& other) noexcept;  // Owns both first.
 
   // At least `n` writable bytes at the end, for Commit() to make the first of them readable. Valid
   // until the next non-const call. Amortised O(1) for each byte, however slowly they are consumed.
@@ -154,6 +153,7 @@ class Buffer {
   // without moving the frame: the longest one in use, WebSocket's, takes 14.
   static constexpr size_t kHeadroom = 16;
 
+  Buffer(char* borrowed, size_t n) : block_(borrowed), begin_(borrowed), end_(borrowed + n) {}
   [[noreturn]] ABSL_ATTRIBUTE_COLD static void DieOutOfBounds(const char* call, size_t wanted,
                                                               size_t have);
   size_t front() const { return static_cast<size_t>(begin_ - block_); }
