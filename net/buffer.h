@@ -43,8 +43,7 @@ namespace millrace {
 class Buffer {
  public:
   Buffer() = default;
-  // Moving leaves `other` empty, and copies if it is borrowed.
-  Buffer(Buffer&& other) noexcept { swap(other); }
+  Buffer(Buffer&& other) noexcept { swap(other); }  // Empties `other`; copies if it is borrowed.
   Buffer& operator=(Buffer&& other) noexcept;
   ~Buffer() { Release(); }
 
