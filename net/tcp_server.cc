@@ -40,6 +40,7 @@ class TcpServer::Control final : public IoHandler {
 void TcpServer::Control::Drain(absl::Duration grace, Closure done) {
   done_.push_back(std::move(done));
   server_.parts_[0].shard->Drain(grace);
+  if (!name_.active()) return;  // A handler has destroyed the server.
   for (size_t i = 1; i < server_.parts_.size(); ++i) {
     server_.parts_[i].loop.Post([shard = server_.parts_[i].shard, grace] {
       AssertOnLoop();
