@@ -157,6 +157,9 @@ absl::StatusOr<IoResult> Socket::Connect(const SocketAddress& address) {
   if (connect(fd(), reinterpret_cast<const sockaddr*>(&storage), bytes) == 0) return IoResult{};
   // An interrupted connect goes on in the background; calling it again would only say EALREADY.
   if (errno == EINPROGRESS || errno == EINTR) return IoResult{IoResult::kWantWrite};
+  if (errno == EAGAIN) {
+    return absl::ResourceExhaustedError(absl::StrCat("connect ", address, ": its queue is full"));
+  }
   return absl::ErrnoToStatus(errno, absl::StrCat("connect ", address));
 }
 
