@@ -39,8 +39,11 @@ class TestLoop {
   // Turns until `done` is true; false if it does not come true. The wait in a turn only spares the
   // processor while the kernel, or another thread, brings what we wait for; it ends when that comes.
   bool StepUntil(absl::FunctionRef<bool()> done) {
-    for (int i = 0; i < kTurnsMax && !done(); ++i) loop_->RunOnce(absl::Milliseconds(5));
-    return done();
+    for (int i = 0; i < kTurnsMax; ++i) {
+      if (done()) return true;
+      loop_->RunOnce(absl::Milliseconds(5));
+    }
+    return false;
   }
   void Advance(absl::Duration delta) {
     clock_.Advance(delta);
