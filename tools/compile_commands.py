@@ -10,6 +10,7 @@ below Bazel's folder of outputs.
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -31,14 +32,20 @@ def bazel(*args):
     return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def command_of(action, directory):
-    """What compile_commands.json says of one source."""
-    arguments = [argument for argument in action["arguments"] if not argument.startswith(GCC_ONLY)]
+def command_of(action, execution_root):
+    """What compile_commands.json says of one source.
+
+    Bazel compiles in a folder of links to our files. Here they are named at home, where an editor
+    opens them and clang-tidy finds its settings; only what is not ours lies there.
+    """
+    elsewhere = re.compile("^(-I)?(external|bazel-out)/")
+    arguments = [elsewhere.sub(r"\g<1>%s/\2/" % execution_root, argument)
+                 for argument in action["arguments"] if not argument.startswith(GCC_ONLY)]
+    for at, argument in enumerate(arguments):
+        if argument == "-iquote" and arguments[at + 1].startswith(execution_root):
+            arguments[at] = "-isystem"  # So that clang-tidy leaves other people's headers alone.
     source = arguments[arguments.index("-c") + 1]
-    # Bazel sees the sources by way of links in `directory`; an editor opens them at home.
-    at_home = os.path.join(ROOT, source)
-    file = at_home if os.path.exists(at_home) else os.path.join(directory, source)
-    return {"directory": directory, "file": file, "arguments": arguments}
+    return {"directory": ROOT, "file": os.path.join(ROOT, source), "arguments": arguments}
 
 
 def main():
@@ -48,10 +55,10 @@ def main():
     targets = " + ".join(sys.argv[1:] or ["//..."])
     query = 'mnemonic("CppCompile", %s)' % targets
     actions = json.loads(bazel("aquery", "--output=jsonproto", query))["actions"]
-    directory = bazel("info", "execution_root").strip()
+    execution_root = bazel("info", "execution_root").strip()
     commands = {}
     for action in actions:
-        command = command_of(action, directory)
+        command = command_of(action, execution_root)
         commands.setdefault(command["file"], command)
     path = os.path.join(ROOT, "compile_commands.json")
     with open(path, "w") as out:
