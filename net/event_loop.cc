@@ -17,19 +17,28 @@ namespace {
 // After a wait that failed: so that a machine out of memory is not also out of processor.
 constexpr absl::Duration kPauseAfterWaitError = absl::Milliseconds(1);
 
-thread_local EventLoop* current_loop = nullptr;
-
-// Marks the loop as this thread's for a scope. They nest: a test may step several in one thread.
+// Marks the loop as this thread's for a scope. They nest, for a loop may step another one, but
+// never around the same loop: what a turn has begun, a turn inside it would find half done.
 class CurrentLoop {
  public:
-  explicit CurrentLoop(EventLoop* loop) : before_(std::exchange(current_loop, loop)) {
-    CHECK(before_ != loop) << "a loop was run from inside its own turn";
+  explicit CurrentLoop(EventLoop* loop) : loop_(loop), outer_(innermost_) {
+    for (const CurrentLoop* each = outer_; each != nullptr; each = each->outer_) {
+      CHECK(each->loop_ != loop) << "a loop was run or destroyed from inside its own turn";
+    }
+    innermost_ = this;
   }
-  ~CurrentLoop() { current_loop = before_; }
+  ~CurrentLoop() { innermost_ = outer_; }
+
+  static EventLoop* Innermost() { return innermost_ == nullptr ? nullptr : innermost_->loop_; }
 
  private:
-  EventLoop* const before_;
+  static thread_local const CurrentLoop* innermost_;
+
+  EventLoop* const loop_;
+  const CurrentLoop* const outer_;
 };
+
+thread_local const CurrentLoop* CurrentLoop::innermost_ = nullptr;
 
 // A peer that is gone must cost an error and not the process. sendfile(2) has no flag for that.
 void IgnoreSigpipe() {
@@ -57,9 +66,9 @@ class EventLoop::Bell final : public IoHandler {
 };
 
 Registration& Registration::operator=(Registration&& other) noexcept {
-  Registration old(std::move(*this));
-  loop_ = std::exchange(other.loop_, nullptr);
-  token_ = std::exchange(other.token_, {});
+  Registration taken(std::move(other));  // First, for `other` may be this one.
+  std::swap(loop_, taken.loop_);
+  std::swap(token_, taken.token_);
   return *this;
 }
 
@@ -68,9 +77,16 @@ Registration::~Registration() {
   if (loop_ != nullptr) loop_->EndWatch(token_, /*closes_fd=*/false);
 }
 
-absl::Status Registration::SetInterest(Io interest) { return loop_->SetInterest(token_, interest); }
+absl::Status Registration::SetInterest(Io interest) {
+  DCHECK(active());
+  return loop_->SetInterest(token_, interest);
+}
 
-void Registration::CallAtEndOfTurn() { loop_->end_of_turn_.push_back(token_); }
+void Registration::CallAtEndOfTurn() {
+  DCHECK(active());
+  loop_->AssertInLoop();
+  loop_->end_of_turn_.push_back(token_);
+}
 
 void Registration::EndBeforeClose() {
   if (loop_ != nullptr) loop_->EndWatch(token_, /*closes_fd=*/true);
@@ -101,12 +117,13 @@ EventLoop::~EventLoop() {
   CurrentLoop scope(this);
   std::vector<Closure> dropped;
   mailbox_.mailbox_->Close(dropped);
+  dropped.clear();  // Before what they were to be run on.
   DestroyKept();
   bell_.reset();
   CHECK_EQ(watches_.size(), 0u) << "a Registration outlives its loop";
 }
 
-EventLoop* EventLoop::Current() { return current_loop; }
+EventLoop* EventLoop::Current() { return CurrentLoop::Innermost(); }
 
 void EventLoop::AssertInLoop() const {
   DCHECK(thread_ == std::thread::id() || thread_ == std::this_thread::get_id())
@@ -130,11 +147,18 @@ bool EventLoop::RunOnce(absl::Duration max_wait) {
   CurrentLoop scope(this);
   if (!mailbox_.mailbox_->stop_requested()) Turn(max_wait);
   if (!mailbox_.mailbox_->stop_requested()) return true;
+  End();
+  return false;
+}
+
+// The last posts are as good as any: what they have an end of turn do, such as sending, is done.
+void EventLoop::End() {
   mailbox_.mailbox_->Close(posts_);
   RunPosts();
+  CallEndsOfTurn();
   DestroyDeferred();
   ended_ = true;
-  return false;
+  thread_ = std::thread::id();
 }
 
 void EventLoop::Turn(absl::Duration max_wait) {
@@ -239,6 +263,7 @@ IoHandler* EventLoop::Find(Token token) {
 }
 
 absl::Status EventLoop::SetInterest(Token token, Io interest) {
+  AssertInLoop();
   Watched* watched = watches_.Find(token);
   CHECK(watched != nullptr);
   if (watched->interest == interest) return absl::OkStatus();

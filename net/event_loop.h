@@ -2,7 +2,8 @@
 //
 // EventLoop waits for descriptors, timers and posts, and calls whoever asked for them: one loop,
 // one thread, no locks in what it calls. It belongs to the thread that first runs it; before that
-// to the one that made it. Other threads speak to it through ref() and Stop(), and nothing else.
+// to the one that made it, and once it has ended to the one that destroys it. Other threads speak
+// to it through ref() and Stop(), and nothing else.
 //
 //   auto loop = EventLoop::Create().value();
 //   Timer tick(loop->timers(), [] { LOG(INFO) << "tick"; });
@@ -90,20 +91,21 @@ class EventLoop {
 
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
-  // Destroys what it keeps, and drops the posts if it never ran. Registrations of others must be
-  // gone.
+  // Destroys the posts that wait, unrun (there are none if it ran to its end), and then what it
+  // keeps. Registrations of others must be gone.
   ~EventLoop();
 
-  // Turns until Stop(). Then refuses posts, and runs those it had accepted. A loop that has ended
-  // stays so: running it again returns at once.
+  // Turns until Stop(). Then refuses posts, runs those it had accepted and the ends of turn that
+  // they ask for. A loop that has ended stays so: running it again returns at once.
   void Run();
   // One turn, which waits `max_wait` at most, for tests and for other people's loops. False once
   // the loop has ended.
   bool RunOnce(absl::Duration max_wait);
   // Ends Run() after the current turn. Any thread, also before Run(), which then returns at once.
-  void Stop() { mailbox_.Stop(); }
-  // Any thread, and for as long as you like.
-  const LoopRef& ref() const { return mailbox_; }
+  void Stop() { ref().Stop(); }
+  // Any thread, and for as long as you like. A copy, because what it is used for may end the loop
+  // before that call is over.
+  LoopRef ref() const { return mailbox_; }
 
   // The time of this turn's events: constant within a turn.
   MonotonicTime now() const LOOP_ONLY { return timers_.now(); }
@@ -159,6 +161,7 @@ class EventLoop {
 
   void BindToThread();
   void Turn(absl::Duration max_wait) LOOP_ONLY;
+  void End() LOOP_ONLY;
   absl::Duration TimeToWait(absl::Duration max_wait) LOOP_ONLY;
   int Wait(absl::Duration max_wait) LOOP_ONLY;
   void Dispatch(const ReadyEvent& event) LOOP_ONLY;
@@ -173,7 +176,7 @@ class EventLoop {
   const Options options_;
   const std::unique_ptr<Poller> poller_;
   const LoopRef mailbox_;
-  std::thread::id thread_;  // None until it first runs.
+  std::thread::id thread_;  // None before it first runs, and after its end.
   bool ended_ = false;
   LoopCounters counters_;
 

@@ -28,7 +28,7 @@ bool Mailbox::Post(Closure work) {
 }
 
 void Mailbox::RequestStop() {
-  stop_requested_.store(true, std::memory_order_release);
+  stop_requested_.store(true, std::memory_order_seq_cst);
   Nudge();
 }
 

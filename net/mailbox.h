@@ -41,7 +41,7 @@ class Mailbox {
 
   // Asks the loop to stop at the end of its turn. May be called again, and after the end.
   void RequestStop();
-  bool stop_requested() const { return stop_requested_.load(std::memory_order_acquire); }
+  bool stop_requested() const { return stop_requested_.load(std::memory_order_seq_cst); }
 
   // Called before the loop waits. False if there is mail or a stop: it must not sleep.
   bool PrepareToSleep() LOOP_ONLY;
@@ -69,7 +69,8 @@ class Mailbox {
 
   // These two are Dekker's pair: the loop writes the first and then reads the second, a producer
   // writes the second and then reads the first, all sequentially consistent, so one of them sees
-  // the other and no wake-up is lost.
+  // the other and no wake-up is lost. stop_requested_ is in that order too: who takes the mark of
+  // a stop off has_news_ must see the stop when it looks next.
   std::atomic<bool> may_sleep_{false};
   std::atomic<bool> has_news_{false};
 

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/mailbox.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/notification.h"
+#include "gtest/gtest.h"
+#include "tests/support/fault_injection.h"
+
+namespace millrace {
+namespace {
+
+struct Dropper {
+  void operator()(Mailbox* mailbox) const { mailbox->DropReference(); }
+};
+using MailboxReference = std::unique_ptr<Mailbox, Dropper>;
+
+MailboxReference MakeMailbox(size_t posts_max = 1000) {
+  return MailboxReference(Mailbox::Create(posts_max).value());
+}
+
+// The test plays the loop, unless it says otherwise.
+class MailboxTest : public ::testing::Test {
+ protected:
+  bool Post(char letter) {
+    return mailbox_->Post([this, letter] { read_ += letter; });
+  }
+  // What comes now, in order.
+  std::string Take() {
+    std::vector<Closure> posts;
+    mailbox_->TakeAll(posts);
+    return Read(posts);
+  }
+  std::string Close() {
+    std::vector<Closure> posts;
+    mailbox_->Close(posts);
+    return Read(posts);
+  }
+
+  MailboxReference mailbox_ = MakeMailbox();
+  ScopedFault rings_{Call::kWrite, {.fd = mailbox_->wakeup().fd()}};
+
+ private:
+  std::string Read(std::vector<Closure>& posts) {
+    for (Closure& post : posts) std::move(post)();
+    return std::exchange(read_, "");
+  }
+
+  std::string read_;
+};
+
+// --- Taking ---
+
+TEST_F(MailboxTest, HandsOutEachPostOnceAndInOrder) {
+  EXPECT_EQ(Take(), "");
+  Post('a');
+  Post('b');
+  Post('c');
+  EXPECT_EQ(Take(), "abc");
+  EXPECT_EQ(Take(), "");
+  Post('d');
+  EXPECT_EQ(Take(), "d");
+}
+
+TEST_F(MailboxTest, OneWithoutRoomRefusesUntilItIsEmptied) {
+  mailbox_ = MakeMailbox(2);
+  EXPECT_TRUE(Post('a'));
+  EXPECT_TRUE(Post('b'));
+  EXPECT_FALSE(Post('c'));
+  EXPECT_EQ(Take(), "ab");
+  EXPECT_TRUE(Post('d'));
+  EXPECT_EQ(Take(), "d");
+}
+
+TEST_F(MailboxTest, ClosingHandsOutTheLastPostsAndRefusesMore) {
+  Post('a');
+  Post('b');
+  EXPECT_EQ(Close(), "ab");
+  EXPECT_FALSE(Post('c'));
+  EXPECT_EQ(Take(), "");
+  EXPECT_EQ(Close(), "");
+}
+
+TEST_F(MailboxTest, RequestToStopRefusesNothingYet) {
+  EXPECT_FALSE(mailbox_->stop_requested());
+  mailbox_->RequestStop();
+  EXPECT_TRUE(mailbox_->stop_requested());
+  EXPECT_TRUE(Post('a'));
+  EXPECT_EQ(Close(), "a");
+  mailbox_->RequestStop();
+  EXPECT_TRUE(mailbox_->stop_requested());
+}
+
+TEST_F(MailboxTest, RefusedClosureIsDestroyedUnrunBeforePostReturns) {
+  Close();
+  bool destroyed = false;
+  EXPECT_FALSE(mailbox_->Post([end = absl::MakeCleanup([&] { destroyed = true; })] { FAIL(); }));
+  EXPECT_TRUE(destroyed);
+}
+
+TEST_F(MailboxTest, RefusedClosureMayPostFromItsDestructor) {
+  mailbox_ = MakeMailbox(1);
+  Post('a');
+  bool accepted = true;
+  mailbox_->Post([end = absl::MakeCleanup([&] { accepted = Post('b'); })] { FAIL(); });
+  EXPECT_FALSE(accepted);
+}
+
+TEST_F(MailboxTest, ClosuresMayHoldWhatOnlyMoves) {
+  auto number = std::make_unique<int>(7);
+  int* const address = number.get();
+  int* seen = nullptr;
+  mailbox_->Post([&seen, number = std::move(number)] { seen = number.get(); });
+  Take();
+  EXPECT_EQ(seen, address);
+}
+
+TEST_F(MailboxTest, PostsThatNobodyTookDieWithTheLastReference) {
+  bool destroyed = false;
+  mailbox_->Post([end = absl::MakeCleanup([&] { destroyed = true; })] { FAIL(); });
+  mailbox_->AddReference();
+  mailbox_->DropReference();
+  EXPECT_FALSE(destroyed);
+  mailbox_.reset();
+  EXPECT_TRUE(destroyed);
+}
+
+TEST_F(MailboxTest, OutOfDescriptorsIsAnError) {
+  const ScopedFault fault(Call::kEventfd, {.error = ENFILE});
+  EXPECT_EQ(Mailbox::Create(1).status(), absl::ErrnoToStatus(ENFILE, "eventfd"));
+}
+
+// --- Ringing ---
+
+TEST_F(MailboxTest, BurstRingsASleepingLoopOnce) {
+  ASSERT_TRUE(mailbox_->PrepareToSleep());
+  for (int i = 0; i < 1000; ++i) Post('a');
+  EXPECT_EQ(rings_.hits(), 1);
+}
+
+TEST_F(MailboxTest, LoopThatIsAwakeIsNotRung) {
+  for (int i = 0; i < 1000; ++i) Post('a');
+  EXPECT_EQ(rings_.hits(), 0);
+  ASSERT_FALSE(mailbox_->PrepareToSleep());
+  mailbox_->Awake();
+  Take();
+  Post('b');
+  mailbox_->RequestStop();
+  EXPECT_EQ(rings_.hits(), 0);
+}
+
+TEST_F(MailboxTest, RequestToStopRingsToo) {
+  ASSERT_TRUE(mailbox_->PrepareToSleep());
+  mailbox_->RequestStop();
+  mailbox_->RequestStop();
+  EXPECT_EQ(rings_.hits(), 1);
+}
+
+TEST_F(MailboxTest, NobodySleepsOverMailOrAStop) {
+  EXPECT_TRUE(mailbox_->PrepareToSleep());
+  Post('a');
+  EXPECT_FALSE(mailbox_->PrepareToSleep());
+  Take();
+  EXPECT_TRUE(mailbox_->PrepareToSleep());
+  mailbox_->RequestStop();
+  EXPECT_FALSE(mailbox_->PrepareToSleep());
+}
+
+TEST_F(MailboxTest, RefusedPostDoesNotRing) {
+  Close();
+  ASSERT_TRUE(mailbox_->PrepareToSleep());
+  Post('a');
+  EXPECT_EQ(rings_.hits(), 0);
+}
+
+// --- Threads ---
+
+// Takes what comes, asleep in between as a loop would be, until it is told to stop.
+class Sleeper {
+ public:
+  explicit Sleeper(Mailbox& mailbox) : mailbox_(mailbox), thread_([this] { Work(); }) {}
+  ~Sleeper() {
+    mailbox_.RequestStop();
+    thread_.join();
+  }
+
+ private:
+  void Work() {
+    while (!mailbox_.stop_requested()) {
+      if (mailbox_.PrepareToSleep()) WaitForBell();
+      mailbox_.Awake();
+      mailbox_.wakeup().Drain();
+      std::vector<Closure> posts;
+      mailbox_.TakeAll(posts);
+      for (Closure& post : posts) std::move(post)();
+    }
+  }
+  void WaitForBell() {
+    pollfd polled = {.fd = mailbox_.wakeup().fd(), .events = POLLIN, .revents = 0};
+    EXPECT_EQ(poll(&polled, 1, -1), 1);
+  }
+
+  Mailbox& mailbox_;
+  std::thread thread_;
+};
+
+// Starts `count` threads that each do `work(i)`, and waits for their end.
+template <typename Work>
+void InThreads(int count, Work work) {
+  std::vector<std::thread> threads;
+  for (int i = 0; i < count; ++i) threads.emplace_back([&work, i] { work(i); });
+  for (std::thread& thread : threads) thread.join();
+}
+
+// A wake-up that is lost hangs this test: each post waits for the one before to have been run.
+TEST_F(MailboxTest, NoWakeUpIsLost) {
+  Sleeper sleeper(*mailbox_);
+  InThreads(3, [this](int) {
+    for (int i = 0; i < 1000; ++i) {
+      absl::Notification run;
+      ASSERT_TRUE(mailbox_->Post([&run] { run.Notify(); }));
+      run.WaitForNotification();
+    }
+  });
+}
+
+TEST_F(MailboxTest, StopIsHeardHoweverSoonItComes) {
+  for (int i = 0; i < 500; ++i) {
+    const MailboxReference mailbox = MakeMailbox();
+    Sleeper sleeper(*mailbox);
+  }
+}
+
+TEST_F(MailboxTest, EachProducersPostsStayInOrder) {
+  constexpr int kProducers = 4, kPosts = 2500;
+  mailbox_ = MakeMailbox(kProducers * kPosts);
+  int next[kProducers] = {};
+  bool in_order = true;
+  {
+    Sleeper sleeper(*mailbox_);
+    InThreads(kProducers, [&](int producer) {
+      for (int i = 0; i < kPosts; ++i) {
+        mailbox_->Post([&, producer, i] { in_order &= next[producer]++ == i; });
+      }
+    });
+    absl::Notification done;
+    mailbox_->Post([&done] { done.Notify(); });
+    done.WaitForNotification();
+  }
+  EXPECT_TRUE(in_order);
+  for (int count : next) EXPECT_EQ(count, kPosts);
+}
+
+TEST_F(MailboxTest, ClosingWhileOthersPostLosesNothingItAccepted) {
+  for (int round = 0; round < 50; ++round) {
+    const MailboxReference mailbox = MakeMailbox(1'000'000);
+    std::atomic<int> accepted{0}, at_work{0};
+    std::thread loop([&] {
+      while (at_work < 3) std::this_thread::yield();
+      std::vector<Closure> posts;
+      mailbox->Close(posts);
+      for (Closure& post : posts) std::move(post)();
+    });
+    int run = 0;
+    InThreads(3, [&](int) {
+      ++at_work;
+      while (mailbox->Post([&run] { ++run; })) ++accepted;
+    });
+    loop.join();
+    EXPECT_EQ(run, accepted);
+  }
+}
+
+TEST_F(MailboxTest, WhoeverDropsTheLastReferenceFreesIt) {
+  std::atomic<int> destroyed{0};
+  Mailbox* const mailbox = mailbox_.get();
+  for (int i = 0; i < 4; ++i) mailbox->AddReference();
+  mailbox_.reset();
+  InThreads(4, [&](int) {
+    mailbox->Post([end = absl::MakeCleanup([&] { ++destroyed; })] { FAIL(); });
+    mailbox->DropReference();
+  });
+  EXPECT_EQ(destroyed, 4);
+}
+
+}  // namespace
+}  // namespace millrace
