@@ -41,11 +41,11 @@ int64_t RaiseDescriptorLimit() {
   return static_cast<int64_t>(std::min(limit.rlim_cur, kMax));
 }
 
-absl::Status ReserveDescriptors(int64_t count) {
+absl::Status ReserveDescriptors(int64_t count, absl::string_view what) {
   const int64_t limit = RaiseDescriptorLimit();
   if (limit >= count) return absl::OkStatus();
   return absl::ResourceExhaustedError(
-      absl::StrCat("this needs ", count, " open files, and the limit is ", limit,
+      absl::StrCat(what, " need ", count, " open files, and the limit is ", limit,
                    " (see ulimit -Hn, or LimitNOFILE= of a service)"));
 }
 

@@ -4,7 +4,7 @@
 // Plain functions, for main() before other threads start; the printing ones for any thread.
 //
 //   OccupyStandardDescriptors();
-//   const absl::Status room = ReserveDescriptors(connections + 100);
+//   const absl::Status room = ReserveDescriptors(2'000, "1,900 connections");
 //   if (!room.ok()) return PrintError("loadgen", room), 1;
 
 #ifndef MILLRACE_TOOLS_PROGRAM_PROCESS_H_
@@ -30,8 +30,8 @@ void OccupyStandardDescriptors();
 // Raises this process's limit of open descriptors as far as it may; returns what it is now.
 int64_t RaiseDescriptorLimit();
 
-// The same; ResourceExhausted if fewer than `count` are allowed even then.
-absl::Status ReserveDescriptors(int64_t count);
+// The same; ResourceExhausted if even then fewer are allowed than `count`, which `what` needs.
+absl::Status ReserveDescriptors(int64_t count, absl::string_view what);
 
 }  // namespace millrace
 

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// LoadTally is what one thread of a load run counts: messages and their latency while it is
+// measured, errors all the time. Written by its loop; the counters may be read by anyone, the rest
+// when the loop has ended, to be merged with the others'.
+//
+//   tally.SetWindow(begin, end);
+//   tally.AddMessage(sent, clock.Now());
+//   if (tally.over(clock.Now())) ...                 // Nothing more is to be sent.
+
+#ifndef MILLRACE_TOOLS_LOADGEN_LOAD_TALLY_H_
+#define MILLRACE_TOOLS_LOADGEN_LOAD_TALLY_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "base/counters.h"
+#include "base/monotonic_time.h"
+#include "tools/loadgen/histogram.h"
+
+namespace millrace {
+
+// The kinds of errors, as they are reported.
+inline constexpr absl::string_view kConnectError = "connect";  // No connection was made.
+inline constexpr absl::string_view kTimeoutError = "timeout";  // No connection, or answer, in time.
+inline constexpr absl::string_view kClosedError = "closed";    // The server closed too early.
+inline constexpr absl::string_view kBrokenError = "broken";    // The connection broke: a reset.
+inline constexpr absl::string_view kWrongError = "wrong_bytes";  // Not what was sent came back.
+
+struct LoadError {
+  MonotonicTime time;
+  std::string reason;
+};
+
+class LoadTally {
+ public:
+  // Seen by other threads while it runs: messages from the first one on, measured or not.
+  struct Live {
+    Gauge connections;
+    Counter messages, errors;
+  };
+
+  // What is done from `begin` to before `end` is measured. Until it is set nothing is.
+  void SetWindow(MonotonicTime begin, MonotonicTime end) {
+    begin_ = begin;
+    end_ = end;
+  }
+  bool over(MonotonicTime now) const { return now >= end_; }
+
+  void AddMessage(MonotonicTime sent, MonotonicTime now) {
+    live_.messages.Increment();
+    if (now < begin_ || now >= end_) return;
+    latency_.Add(now - sent);
+    ++messages_;
+  }
+  // A latency that is no message's, and measured whenever it comes.
+  void AddLatency(absl::Duration latency) { latency_.Add(latency); }
+  // One per connection that failed, or attempt at one.
+  void AddError(absl::string_view kind, MonotonicTime now, absl::string_view reason);
+
+  Live& live() { return live_; }
+  const Live& live() const { return live_; }
+
+  int64_t messages() const { return messages_; }
+  const Histogram& latency() const { return latency_; }
+  const std::map<std::string, int64_t>& errors() const { return errors_; }
+  const std::optional<LoadError>& first_error() const { return first_error_; }
+
+ private:
+  MonotonicTime begin_ = MonotonicTime::InfiniteFuture();
+  MonotonicTime end_ = MonotonicTime::InfiniteFuture();
+  int64_t messages_ = 0;
+  Histogram latency_;
+  std::map<std::string, int64_t> errors_;
+  std::optional<LoadError> first_error_;
+  alignas(64) Live live_;  // A line of its own: readers shall not slow the loop down.
+};
+
+}  // namespace millrace
+
+#endif  // MILLRACE_TOOLS_LOADGEN_LOAD_TALLY_H_

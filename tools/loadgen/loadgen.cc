@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The load client: puts connections and messages on an echo server, checks every byte that comes
+// back, and tells how fast they came.
+//
+//   bazel run //tools/loadgen -- --connect=127.0.0.1:7007 --connections=1000 --json=result.json
+
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/log/initialize.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/status_macros.h"
+#include "net/socket_address.h"
+#include "tools/loadgen/load.h"
+#include "tools/loadgen/load_options.h"
+#include "tools/loadgen/load_report.h"
+#include "tools/loadgen/progress_printer.h"
+#include "tools/program/flag_set.h"
+#include "tools/program/process.h"
+
+namespace millrace {
+namespace {
+
+constexpr absl::string_view kProgram = "loadgen";
+
+void AddFlags(FlagSet& flags, LoadOptions& options, std::string& json) {
+  options.addresses = {SocketAddress::Loopback(7007)};
+  flags.AddAddresses(
+      "connect", options.addresses,
+      "the server: 127.0.0.1:7007, [::1]:7007 or unix:/path.sock; several, separated "
+      "by commas or by several --connect, share the connections");
+  flags.Add({.name = "mode",
+             .value = "MODE",
+             .initial = std::string(LoadModeName(options.mode)),
+             .help = "echo: each connection sends messages and takes them back; churn: each "
+                     "connects, sends one, takes it back and closes, over and over; idle: each "
+                     "connects, and that is all",
+             .read = [&options](absl::string_view text) {
+               MILLRACE_ASSIGN_OR_RETURN(options.mode, LoadModeNamed(text));
+               return absl::OkStatus();
+             }});
+  flags.AddInt("threads", options.threads, 0, 1024, "0: one for each core it may use");
+  flags.AddInt("connections", options.connections, 1, 10'000'000, "how many at once");
+  flags.AddInt("message_bytes", options.message_bytes, 1, kMessageBytesMax,
+               "how large a message is");
+  flags.AddInt("pipeline", options.pipeline, 1, kPipelineMax,
+               "messages in flight on each connection, in mode echo");
+  flags.AddDuration("duration", options.duration, absl::Milliseconds(1), "how long is measured");
+  flags.AddDuration("warmup", options.warmup, absl::ZeroDuration(),
+                    "how long the load is on before that, with all connections open");
+  flags.AddText("json", "FILE", json,
+                "also writes the figures to FILE; -: to stdout, in place of the table");
+}
+
+absl::StatusOr<LoadReport> Run(const LoadOptions& options) {
+  ProgressPrinter printer(options.duration);
+  OnLoadProgress on_progress;
+  if (printer.on_terminal()) {
+    on_progress = [&printer](const LoadProgress& progress) { printer.Print(progress); };
+  }
+  absl::StatusOr<LoadReport> report = RunLoad(options, std::move(on_progress));
+  printer.Clear();
+  return report;
+}
+
+struct CloseFile {
+  void operator()(FILE* file) const { fclose(file); }
+};
+using File = std::unique_ptr<FILE, CloseFile>;
+
+// Opened before the run, since it would be a pity to find out after it. Null: not to a file.
+absl::StatusOr<File> OpenJson(const std::string& path) {
+  if (path.empty() || path == "-") return nullptr;
+  File file(fopen(path.c_str(), "w"));
+  if (file == nullptr) return absl::ErrnoToStatus(errno, absl::StrCat("--json=", path));
+  return file;
+}
+
+absl::Status RunAndPrint(const LoadOptions& options, const std::string& json) {
+  MILLRACE_ASSIGN_OR_RETURN(const File file, OpenJson(json));
+  MILLRACE_ASSIGN_OR_RETURN(const LoadReport report, Run(options));
+  if (!PrintOutput(json == "-" ? report.ToJson() : report.ToTable())) {
+    return absl::UnavailableError("stdout takes nothing");
+  }
+  if (file != nullptr && (fputs(report.ToJson().c_str(), file.get()) < 0 || fflush(file.get()))) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("--json=", json));
+  }
+  if (report.ok()) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat(report.error_count(), " errors, the first: ", report.first_error));
+}
+
+int Main(int argc, char** argv) {
+  OccupyStandardDescriptors();
+  absl::InitializeLog();
+  LoadOptions options;
+  std::string json;
+  FlagSet flags(
+      kProgram,
+      "Puts load on an echo server, checks every byte that comes back, and tells how fast "
+      "they came.");
+  AddFlags(flags, options, json);
+  if (const std::optional<int> code = flags.ParseCommandLine(argc, argv)) return *code;
+  const absl::Status status = RunAndPrint(options, json);
+  if (status.ok()) return 0;
+  PrintError(kProgram, status);
+  return 1;
+}
+
+}  // namespace
+}  // namespace millrace
+
+int main(int argc, char** argv) { return millrace::Main(argc, argv); }
