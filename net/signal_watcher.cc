@@ -50,7 +50,10 @@ absl::StatusOr<sigset_t> SetOf(std::initializer_list<int> signals) {
 // All watchers of one loop, over one signalfd.
 class SignalHub final : public IoHandler {
  public:
-  explicit SignalHub(EventLoop& loop) : loop_(loop) { sigemptyset(&watched_); }
+  explicit SignalHub(EventLoop& loop) : loop_(loop) {
+    sigemptyset(&watched_);
+    sigemptyset(&blocked_before_);
+  }
   ~SignalHub() override { CHECK(watchers_.empty()) << "a SignalWatcher outlives its loop"; }
 
   absl::Status Add(const sigset_t& signals) LOOP_ONLY;
@@ -60,7 +63,9 @@ class SignalHub final : public IoHandler {
 
  private:
   absl::Status Claim(const sigset_t& signals);
+  void Block(const sigset_t& signals);
   void GiveBack(int number);
+  void GiveBackUnwatched(const sigset_t& signals) LOOP_ONLY;
   absl::Status ListenTo(const sigset_t& signals) LOOP_ONLY;
   // The number of the next one waiting; 0 if none is.
   int ReadOne();
@@ -69,6 +74,7 @@ class SignalHub final : public IoHandler {
 
   EventLoop& loop_;
   sigset_t watched_;
+  sigset_t blocked_before_;  // Of those: what the thread had blocked when we came.
   std::array<int, NSIG> watchers_of_ = {};
   UniqueFd fd_;
   Registration registration_;
@@ -90,18 +96,29 @@ absl::Status SignalHub::ListenTo(const sigset_t& signals) {
   const int fd = signalfd(fd_.valid() ? fd_.get() : -1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
   if (fd < 0) return absl::ErrnoToStatus(errno, "signalfd");
   watched_ = signals;
-  if (fd_.valid()) return absl::OkStatus();
-  fd_.Reset(fd);
+  if (!fd_.valid()) fd_.Reset(fd);
+  if (registration_.active()) return absl::OkStatus();
   MILLRACE_ASSIGN_OR_RETURN(registration_, loop_.Watch(fd, Io::kRead, *this));
   return absl::OkStatus();
+}
+
+void SignalHub::Block(const sigset_t& signals) {
+  sigset_t before;
+  pthread_sigmask(SIG_BLOCK, &signals, &before);
+  for (int number : NumbersIn(signals)) {
+    const bool is_new = watchers_of_[number] == 0;
+    if (is_new && sigismember(&before, number) == 1) sigaddset(&blocked_before_, number);
+  }
 }
 
 absl::Status SignalHub::Add(const sigset_t& signals) {
   MILLRACE_RETURN_IF_ERROR(Claim(signals));
   sigset_t all = watched_;
   for (int number : NumbersIn(signals)) sigaddset(&all, number);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  return ListenTo(all);
+  Block(signals);
+  absl::Status status = ListenTo(all);
+  if (!status.ok()) GiveBackUnwatched(signals);
+  return status;
 }
 
 void SignalHub::Attach(SignalWatcher& watcher) {
@@ -111,10 +128,16 @@ void SignalHub::Attach(SignalWatcher& watcher) {
 
 void SignalHub::Detach(SignalWatcher& watcher) {
   static_cast<ListLink<SignalWatcher>&>(watcher).Unlink();
-  for (int number : NumbersIn(watcher.signals_)) {
-    if (--watchers_of_[number] == 0) GiveBack(number);
+  for (int number : NumbersIn(watcher.signals_)) --watchers_of_[number];
+  GiveBackUnwatched(watcher.signals_);
+}
+
+void SignalHub::GiveBackUnwatched(const sigset_t& signals) {
+  for (int number : NumbersIn(signals)) {
+    if (watchers_of_[number] == 0) GiveBack(number);
   }
-  ListenTo(watched_).IgnoreError();  // Only takes some away, which cannot fail.
+  // Only takes some away, which cannot fail.
+  if (fd_.valid()) ListenTo(watched_).IgnoreError();
 }
 
 // What still waits would act the moment it is unblocked, on a process that meant to handle it.
@@ -126,7 +149,8 @@ void SignalHub::GiveBack(int number) {
   while (sigtimedwait(&one, nullptr, &no_wait) == number) {
   }
   sigdelset(&watched_, number);
-  pthread_sigmask(SIG_UNBLOCK, &one, nullptr);
+  if (sigismember(&blocked_before_, number) == 0) pthread_sigmask(SIG_UNBLOCK, &one, nullptr);
+  sigdelset(&blocked_before_, number);
   absl::MutexLock lock(&owners_mutex);
   owners[number] = nullptr;
 }
