@@ -19,7 +19,12 @@ struct Birth {
   absl::Notification done;
 };
 
-void RunWorker(const EventLoop::Options& options, Birth& birth) {
+// Whose worker this thread is. (Which loop is under way would not tell: a worker may be inside a
+// loop of its own making.)
+thread_local const EventLoopThreadPool* pool_of_this_thread = nullptr;
+
+void RunWorker(const EventLoopThreadPool* pool, const EventLoop::Options& options, Birth& birth) {
+  pool_of_this_thread = pool;
   absl::StatusOr<std::unique_ptr<EventLoop>> loop = EventLoop::Create(options);
   birth.loop = loop.ok() ? absl::StatusOr<LoopRef>((*loop)->ref()) : loop.status();
   birth.done.Notify();  // From here on `birth` is gone.
@@ -47,26 +52,18 @@ absl::Status EventLoopThreadPool::StartWorker(const Options& options, int index)
   Birth birth;
   auto worker = std::make_unique<Worker>();
   MILLRACE_ASSIGN_OR_RETURN(
-      worker->thread, Thread::Start({.name = absl::StrCat(options.name, index), .cpu = cpu},
-                                    [loop = options.loop, &birth] { RunWorker(loop, birth); }));
+      worker->thread,
+      Thread::Start({.name = absl::StrCat(options.name, index), .cpu = cpu},
+                    [this, loop = options.loop, &birth] { RunWorker(this, loop, birth); }));
   birth.done.WaitForNotification();
   MILLRACE_ASSIGN_OR_RETURN(worker->loop, std::move(birth.loop));
   workers_.push_back(std::move(worker));
   return absl::OkStatus();
 }
 
-bool EventLoopThreadPool::OnWorker() const {
-  const EventLoop* current = EventLoop::Current();
-  if (current == nullptr) return false;
-  for (const std::unique_ptr<Worker>& worker : workers_) {
-    if (worker->loop == current->ref()) return true;
-  }
-  return false;
-}
-
 void EventLoopThreadPool::Stop() {
   for (const std::unique_ptr<Worker>& worker : workers_) worker->loop.Stop();
-  if (OnWorker()) return;
+  if (pool_of_this_thread == this) return;
   absl::MutexLock lock(&join_mutex_);
   for (const std::unique_ptr<Worker>& worker : workers_) {
     if (worker->thread.joinable()) worker->thread.Join();

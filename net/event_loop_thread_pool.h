@@ -69,7 +69,6 @@ class EventLoopThreadPool {
 
   EventLoopThreadPool() = default;
   absl::Status StartWorker(const Options& options, int index);
-  bool OnWorker() const;
 
   std::vector<std::unique_ptr<Worker>> workers_;  // Does not change once started.
   std::atomic<size_t> next_{0};
