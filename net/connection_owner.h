@@ -9,6 +9,7 @@
 #ifndef MILLRACE_NET_CONNECTION_OWNER_H_
 #define MILLRACE_NET_CONNECTION_OWNER_H_
 
+#include <functional>
 #include <memory>
 
 #include "absl/types/span.h"
@@ -30,6 +31,12 @@ class ConnectionMemory final : public Deferred {
 
   // Where input arrives. Good until the next connection reads.
   absl::Span<char> receive_buffer() const { return {receive_buffer_.get(), kReceiveBufferBytes}; }
+  // Whether `bytes` lie there.
+  bool Lends(const char* bytes) const {
+    const std::less<const char*> before;  // Defined for pointers that have nothing in common.
+    const char* const begin = receive_buffer_.get();
+    return !before(bytes, begin) && before(bytes, begin + kReceiveBufferBytes);
+  }
   OutputQueue::Pools& output_pools() { return output_pools_; }
 
  private:

@@ -30,7 +30,8 @@ void ConnectionTable::Open(Socket socket, const SocketAddress& peer,
                            const HandlerFactory& handler_factory) {
   absl::StatusOr<std::unique_ptr<Transport>> transport =
       MakeTransport(std::move(socket), transport_factory);
-  std::unique_ptr<ConnectionHandler> handler = closing_ ? nullptr : handler_factory();
+  std::unique_ptr<ConnectionHandler> handler;
+  if (!closing_ && handler_factory) handler = handler_factory();
   if (!transport.ok() || handler == nullptr) {
     LOG_IF_EVERY_N_SEC(WARNING, !transport.ok(), 1)
         << "connection of " << peer.ToString() << " refused: " << transport.status();

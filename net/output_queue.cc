@@ -87,6 +87,7 @@ void OutputQueue::AppendFile(UniqueFd file, off_t offset, uint64_t count) {
   if (count == 0) return;
   AddPiece(File{std::move(file), offset, count});
   bytes_ += count;
+  file_bytes_ += count;
 }
 
 void OutputQueue::AppendBorrowed(absl::string_view bytes) {
@@ -140,6 +141,7 @@ absl::StatusOr<IoResult> OutputQueue::WriteFile(Transport& transport, File& file
   file.offset += result.bytes;
   file.count -= result.bytes;
   bytes_ -= result.bytes;
+  file_bytes_ -= result.bytes;
   if (file.count == 0) Free(PopPiece());
   return result;
 }
@@ -186,7 +188,7 @@ void OutputQueue::Free(Piece* piece) {
 
 void OutputQueue::Clear() {
   while (!empty()) Free(PopPiece());
-  bytes_ = 0;
+  bytes_ = file_bytes_ = 0;
   has_borrowed_ = false;
 }
 

@@ -7,8 +7,7 @@
 //
 //   queue.Append("HTTP/1.1 200 OK\r\n\r\n");
 //   queue.AppendOwned(std::move(body));
-//   absl::StatusOr<IoResult> result = queue.WriteTo(transport);     // One gathering write for
-//   both.
+//   absl::StatusOr<IoResult> result = queue.WriteTo(transport);   // One gathering write for both.
 
 #ifndef MILLRACE_NET_OUTPUT_QUEUE_H_
 #define MILLRACE_NET_OUTPUT_QUEUE_H_
@@ -66,6 +65,8 @@ class OutputQueue {
   bool empty() const { return head_ == nullptr; }
   // All that waits, ranges of files too.
   uint64_t bytes() const { return bytes_; }
+  // Of that, what is not in files.
+  uint64_t memory_bytes() const { return bytes_ - file_bytes_; }
 
   // Empty ones are no-ops, all of them.
   void Append(absl::string_view bytes);  // Copies.
@@ -101,7 +102,8 @@ class OutputQueue {
   Pools& pools_;
   Piece* head_ = nullptr;
   Piece* tail_ = nullptr;
-  uint64_t bytes_ : 63 = 0;
+  uint64_t bytes_ = 0;
+  uint64_t file_bytes_ : 63 = 0;
   uint64_t has_borrowed_ : 1 = 0;
 };
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/log/check.h"
+#include "absl/log/log.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "net/limits.h"
@@ -77,7 +78,8 @@ void TcpConnection::OnIo(Io ready) {
     return Settle();
   }
   if (output_blocked_ && Any(ready & write_needs_)) output_blocked_ = false;
-  if (wants_input() && Any(ready & read_needs_)) ReadOnce();
+  // What is unread comes before what follows it, above all before the peer's end.
+  if (wants_input() && !must_offer() && Any(ready & read_needs_)) ReadOnce();
   Settle();
 }
 
@@ -110,10 +112,9 @@ void TcpConnection::TakeInput(absl::Span<char> bytes) {
     may_borrow_ = true;
     Offer(view);
     may_borrow_ = false;
-    view.Own();
-    input_ = std::move(view);
+    if (state_ == State::kOpen) input_ = std::move(view);  // Which copies what is left.
   }
-  if (input_.size() > owner_.limits().input_bytes_max) {
+  if (state_ == State::kOpen && input_.size() > owner_.limits().input_bytes_max) {
     resets_ = true;
     Fail(absl::ResourceExhaustedError(
         absl::StrCat("the handler left ", input_.size(), " bytes of input unread, more than ",
@@ -122,6 +123,7 @@ void TcpConnection::TakeInput(absl::Span<char> bytes) {
 }
 
 void TcpConnection::Offer(Buffer& input) {
+  offer_again_ = false;
   ++in_handler_;
   handler_->OnData(*this, input);
   --in_handler_;
@@ -139,10 +141,10 @@ void TcpConnection::TakeEnd() {
 bool TcpConnection::MayQueue(uint64_t n) {
   if (state_ != State::kOpen || ends_write_ || failing_) return false;
   const uint64_t max = owner_.limits().output_bytes_max;
-  if (n <= max - output_.bytes()) return true;
-  Abort(absl::ResourceExhaustedError(absl::StrFormat(
-      "%d bytes more of output than the %d that wait already would pass %d (output_bytes_max)", n,
-      output_.bytes(), max)));
+  if (n <= max - output_.memory_bytes()) return true;
+  Abort(absl::ResourceExhaustedError(
+      absl::StrFormat("to send %d bytes while %d wait would pass %d (output_bytes_max)", n,
+                      output_.memory_bytes(), max)));
   return false;
 }
 
@@ -174,10 +176,10 @@ bool TcpConnection::Send(Buffer&& bytes) {
   if (!MayQueue(bytes.size())) return false;
   if (!bytes.borrowed()) {
     output_.AppendOwned(std::move(bytes));
-  } else if (may_borrow_) {
+  } else if (may_borrow_ && owner_.memory().Lends(bytes.data())) {
     output_.AppendBorrowed(bytes.readable());  // Flush() comes before anybody reads again.
   } else {
-    output_.Append(bytes.readable());  // Another connection's input.
+    output_.Append(bytes.readable());  // Another connection's input, or anybody's memory.
   }
   bytes.Clear();
   return Queued();
@@ -199,6 +201,7 @@ void TcpConnection::Flush() {
   if (above_high_ && output_.bytes() <= owner_.limits().output_bytes_low) {
     above_high_ = false;
     tell_writable_ = true;
+    ReadAgain();
   }
 }
 
@@ -225,17 +228,16 @@ void TcpConnection::TellWritable() {
 }
 
 void TcpConnection::Settle() {
-  if (offer_again_ && state_ == State::kOpen && !failing_) {
-    offer_again_ = false;
-    if (!input_.empty()) Offer(input_);
-  }
+  if (must_offer()) Offer(input_);
   if (closed()) return;
   Flush();
   TellWritable();
   if (closed()) return;
   if (failing_) return Finish(why_);
   AdvanceClose();
-  if (!closed()) UpdateInterest();
+  if (closed()) return;
+  if (must_offer()) SettleLater();  // Once in a turn: others go first.
+  UpdateInterest();
 }
 
 // Inside a call of the handler there is nothing to do: we settle when it returns.
@@ -246,14 +248,17 @@ void TcpConnection::SettleLater() {
 }
 
 void TcpConnection::AdvanceClose() {
+  if (state_ == State::kFlushing) input_.Clear();  // Nobody will be asked to read it.
   if (!output_.empty()) return;
   // Closing the socket tells the peer as well, when it is all we still have to do.
   if (state_ == State::kFlushing && peer_ended_) return Finish(absl::OkStatus());
-  if ((state_ == State::kFlushing || ends_write_) && !write_ended_) SendEnd();
+  const bool ends = state_ == State::kFlushing || ends_write_;
+  if (ends && !write_ended_ && !output_blocked_) SendEnd();
   if (failing_) return Finish(why_);
   if (!write_ended_) return;
   if (state_ == State::kFlushing) {
     state_ = State::kLingering;
+    last_write_ = loop().now();  // Our end may have been sent long ago.
     EnsureTimer();
   }
   if (peer_ended_) Finish(absl::OkStatus());
@@ -269,6 +274,7 @@ void TcpConnection::SendEnd() {
   }
   output_blocked_ = true;
   write_needs_ = result->kind == IoResult::kWantRead ? Io::kRead : Io::kWrite;
+  EnsureTimer();
 }
 
 void TcpConnection::Fail(absl::Status why) {
@@ -290,7 +296,9 @@ void TcpConnection::Finish(const absl::Status& why) {
   state_ = State::kClosed;
   Cancel();
   registration_.EndBeforeClose();
-  if (resets_) transport_->socket().ResetOnClose();
+  // Where output is dropped, a clean end would have the peer take what it got for all there is.
+  // Where none is, what the kernel still holds is delivered.
+  if (resets_ || !output_.empty()) transport_->socket().ResetOnClose();
   transport_.reset();
   output_.Clear();
   ConnectionCounters& counters = owner_.counters();
@@ -299,6 +307,7 @@ void TcpConnection::Finish(const absl::Status& why) {
     if (!why.ok()) counters.closed_on_error.Increment();
     handler_->OnClose(*this, why);
   } else {
+    LOG_EVERY_N_SEC(WARNING, 1) << "connection of " << peer_ << " failed to open: " << why;
     counters.failed_to_open.Increment();
   }
   owner_.OnConnectionEnd(*this);
@@ -320,10 +329,15 @@ void TcpConnection::PauseReading() {
 void TcpConnection::ResumeReading() {
   CHECK_GT(pauses_, 0) << "ResumeReading() without PauseReading()";
   if (--pauses_ > 0 || closed()) return;
-  last_read_ = loop().now();
-  offer_again_ = !input_.empty();
-  if (read_timeout_ms_ != 0) EnsureTimer();
+  ReadAgain();
   SettleLater();
+}
+
+// Reading goes on: with what is unread, and with time that counts from now.
+void TcpConnection::ReadAgain() {
+  offer_again_ = true;
+  last_read_ = loop().now();
+  if (read_timeout_ms_ != 0) EnsureTimer();
 }
 
 void TcpConnection::CloseWrite() {
@@ -340,8 +354,12 @@ void TcpConnection::CloseAfterFlush() {
 
 bool TcpConnection::wants_input() const {
   if (peer_ended_ || failing_) return false;
-  if (state_ != State::kOpen) return true;  // The handshake, or waiting for the peer's end.
-  return pauses_ == 0 && !above_high_;
+  // Else it is the handshake, or waiting for the peer's end.
+  return state_ != State::kOpen || !holds_back();
+}
+
+bool TcpConnection::must_offer() const {
+  return offer_again_ && !input_.empty() && state_ == State::kOpen && !holds_back() && !failing_;
 }
 
 void TcpConnection::UpdateInterest() {
@@ -376,7 +394,7 @@ absl::Status TcpConnection::CheckDeadlines(MonotonicTime& next) {
   if (output_blocked_ && passed(last_write_, write_timeout_ms_)) {
     return error("the peer took no output for ", write_timeout_ms_);
   }
-  if (wants_input() && passed(last_read_, read_timeout_ms_)) {
+  if (state_ == State::kOpen && wants_input() && passed(last_read_, read_timeout_ms_)) {
     return error("no input for ", read_timeout_ms_);
   }
   return passed(IdleSince(), idle_timeout_ms_) ? error("idle for ", idle_timeout_ms_)
@@ -395,7 +413,6 @@ void TcpConnection::OnTimer() {
   MonotonicTime next;
   absl::Status status = CheckDeadlines(next);
   if (status.ok()) return loop().timers().ArmAt(*this, next);
-  resets_ = output_blocked_ || state_ == State::kLingering;  // What the kernel holds will not go.
   Fail(std::move(status));
   Settle();
 }

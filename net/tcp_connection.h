@@ -125,6 +125,7 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   void ReadOnce() LOOP_ONLY;
   void TakeInput(absl::Span<char> bytes) LOOP_ONLY;
   void Offer(Buffer& input) LOOP_ONLY;
+  void ReadAgain() LOOP_ONLY;
   void TakeEnd() LOOP_ONLY;
 
   // Room for `n` more bytes of output, or reason to drop them.
@@ -142,7 +143,9 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   void Fail(absl::Status why) LOOP_ONLY;
   void Finish(const absl::Status& why) LOOP_ONLY;
 
+  bool holds_back() const { return pauses_ > 0 || above_high_; }  // Does not read, though open.
   bool wants_input() const;
+  bool must_offer() const;  // There is unread input that the handler is to see again.
   void UpdateInterest() LOOP_ONLY;
   MonotonicTime IdleSince() const { return std::max(last_read_, last_write_); }
   void EnsureTimer() LOOP_ONLY;

@@ -1,0 +1,504 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/output_queue.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
+#include "base/random.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "net/limits.h"
+
+namespace millrace {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// A socket as the test wants it: takes `room` bytes in all, at most `per_call` of them at once.
+class Sink final : public Transport {
+ public:
+  Socket& socket() override { return socket_; }
+  absl::StatusOr<IoResult> Handshake() override { return IoResult{}; }
+  absl::StatusOr<IoResult> Read(absl::Span<const iovec>) override { return IoResult{}; }
+  absl::StatusOr<IoResult> CloseWrite() override { return IoResult{}; }
+
+  absl::StatusOr<IoResult> Write(absl::Span<const iovec> from) override {
+    pieces.clear();
+    for (const iovec& piece : from) {
+      EXPECT_GT(piece.iov_len, 0u);
+      pieces.emplace_back(static_cast<const char*>(piece.iov_base), piece.iov_len);
+    }
+    ++writes;
+    if (!error.ok()) return error;
+    size_t most = std::min(room, per_call);
+    if (most == 0) return IoResult{wants};
+    size_t sent = 0;
+    for (absl::string_view piece : pieces) {
+      const size_t n = std::min(piece.size(), most);
+      taken.append(piece.data(), n);
+      sent += n;
+      most -= n;
+    }
+    if (room != kMuch) room -= sent;
+    return IoResult{IoResult::kDone, sent};
+  }
+
+  static constexpr size_t kMuch = std::numeric_limits<size_t>::max();
+  size_t room = kMuch;
+  size_t per_call = kMuch;
+  IoResult::Kind wants = IoResult::kWantWrite;  // Said when there is no room.
+  absl::Status error;
+
+  std::string taken;
+  std::vector<absl::string_view> pieces;  // What the last call was offered.
+  int writes = 0;
+
+ private:
+  Socket socket_;
+};
+
+UniqueFd FileWith(absl::string_view bytes) {
+  UniqueFd file(memfd_create("test", MFD_CLOEXEC));
+  EXPECT_EQ(write(file.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+  return file;
+}
+
+// A cord of just one chunk, however small.
+absl::Cord Chunk(std::string bytes) {
+  auto kept = std::make_unique<std::string>(std::move(bytes));
+  const absl::string_view view = *kept;
+  return absl::MakeCordFromExternal(view, [kept = std::move(kept)] {});
+}
+
+bool Open(int fd) { return lseek(fd, 0, SEEK_CUR) >= 0; }
+
+class OutputQueueTest : public ::testing::Test {
+ protected:
+  ~OutputQueueTest() override {
+    queue_.reset();
+    EXPECT_EQ(pools_.blocks.in_use(), 0u);
+    EXPECT_EQ(pools_.pieces.in_use(), 0u);
+  }
+
+  // Writes until all is gone or nothing goes. The last result.
+  IoResult Drain() {
+    IoResult result;
+    while (!queue().empty()) {
+      const uint64_t before = queue().bytes();
+      result = queue().WriteTo(sink_).value();
+      EXPECT_EQ(before - queue().bytes(), result.bytes);
+      if (result.kind != IoResult::kDone && sink_.room == 0) break;
+    }
+    return result;
+  }
+  std::string Drained() {
+    EXPECT_EQ(Drain().kind, IoResult::kDone);
+    EXPECT_EQ(queue().bytes(), 0u);
+    return std::exchange(sink_.taken, "");
+  }
+  OutputQueue& queue() { return *queue_; }
+  size_t blocks() const { return pools_.blocks.in_use(); }
+  size_t nodes() const { return pools_.pieces.in_use(); }
+
+  OutputQueue::Pools pools_;
+  std::optional<OutputQueue> queue_{pools_};
+  Sink sink_;
+};
+
+TEST_F(OutputQueueTest, EmptyItHoldsNothing) {
+  EXPECT_TRUE(queue().empty());
+  EXPECT_EQ(queue().bytes(), 0u);
+  EXPECT_EQ(blocks() + nodes(), 0u);
+}
+
+TEST_F(OutputQueueTest, AddingNothingAddsNothing) {
+  queue().Append("");
+  queue().AppendOwned(std::string());
+  queue().AppendOwned(Buffer());
+  queue().AppendOwned(absl::Cord());
+  queue().AppendBorrowed("");
+  UniqueFd file = FileWith("unread");
+  const int fd = file.get();
+  queue().AppendFile(std::move(file), 0, 0);
+  EXPECT_FALSE(Open(fd)) << "the file is ours, so ours to close";
+  EXPECT_TRUE(queue().empty());
+  EXPECT_EQ(blocks() + nodes(), 0u);
+}
+
+TEST_F(OutputQueueTest, SmallWritesShareABlockAndGoInOnePiece) {
+  for (absl::string_view word : {"one ", "two ", "three"}) queue().Append(word);
+  EXPECT_EQ(queue().bytes(), 13u);
+  EXPECT_EQ(blocks(), 1u);
+  EXPECT_EQ(Drained(), "one two three");
+  EXPECT_THAT(sink_.pieces, ElementsAre("one two three"));
+  EXPECT_EQ(sink_.writes, 1);
+  EXPECT_EQ(blocks(), 0u);
+}
+
+TEST_F(OutputQueueTest, FillsEachBlockToItsLastByte) {
+  size_t per_block = 0;
+  while (blocks() < 2) queue().Append("x"), ++per_block;
+  --per_block;
+  EXPECT_GT(per_block, kOutputBlockBytes - 128);
+  queue().Clear();
+  for (size_t n : {per_block - 1, per_block, per_block + 1, 3 * per_block, 3 * per_block + 1}) {
+    const std::string bytes(n, 'x');
+    queue().Append(bytes);
+    EXPECT_EQ(blocks(), (n + per_block - 1) / per_block) << n;
+    EXPECT_EQ(queue().bytes(), n);
+    EXPECT_EQ(Drained(), bytes);
+  }
+}
+
+TEST_F(OutputQueueTest, APartlyWrittenBlockTakesMore) {
+  queue().Append("hello ");
+  sink_.room = 2;
+  EXPECT_EQ(Drain().kind, IoResult::kWantWrite);
+  queue().Append("world");
+  EXPECT_EQ(blocks(), 1u);
+  EXPECT_EQ(queue().bytes(), 9u);
+  sink_.room = Sink::kMuch;
+  EXPECT_EQ(Drained(), "hello world");
+}
+
+TEST_F(OutputQueueTest, StringsAreTakenOverFromTheSizeWhereItPays) {
+  for (size_t n : {kOutputTakeOverBytes - 1, kOutputTakeOverBytes, kOutputTakeOverBytes + 1}) {
+    std::string bytes(n, 's');
+    const char* const where = bytes.data();
+    queue().AppendOwned(std::move(bytes));
+    EXPECT_EQ(queue().bytes(), n);
+    EXPECT_EQ(Drained(), std::string(n, 's'));
+    EXPECT_EQ(sink_.pieces[0].data() == where, n >= kOutputTakeOverBytes) << n;
+  }
+}
+
+TEST_F(OutputQueueTest, BuffersAreTakenOverFromTheSizeWhereItPays) {
+  for (size_t n : {kOutputTakeOverBytes - 1, kOutputTakeOverBytes, kOutputTakeOverBytes + 1}) {
+    Buffer bytes;
+    bytes.Append(std::string(n + 3, 'b'));
+    bytes.Consume(3);
+    const char* const where = bytes.data();
+    queue().AppendOwned(std::move(bytes));
+    EXPECT_EQ(queue().bytes(), n);
+    EXPECT_EQ(Drained(), std::string(n, 'b'));
+    EXPECT_EQ(sink_.pieces[0].data() == where, n >= kOutputTakeOverBytes) << n;
+  }
+}
+
+TEST_F(OutputQueueTest, LargeChunksOfACordAreShared) {
+  absl::Cord cord(std::string(5000, 'c'));
+  const char* const where = cord.TryFlat()->data();
+  queue().AppendOwned(cord);
+  cord.Clear();
+  EXPECT_EQ(queue().bytes(), 5000u);
+  EXPECT_EQ(Drained(), std::string(5000, 'c'));
+  EXPECT_EQ(sink_.pieces[0].data(), where);
+}
+
+TEST_F(OutputQueueTest, SmallChunksOfACordAreCopied) {
+  absl::Cord cord("head ");
+  cord.Append(Chunk(std::string(2000, 'c')));
+  cord.Append(" tail");
+  queue().AppendOwned(cord);
+  EXPECT_EQ(nodes(), 1u);
+  EXPECT_EQ(Drained(), "head " + std::string(2000, 'c') + " tail");
+  EXPECT_EQ(sink_.writes, 1);
+}
+
+TEST_F(OutputQueueTest, ACordsMemoryIsLetGoWhenItIsWritten) {
+  bool released = false;
+  const std::string memory(3000, 'x');
+  absl::Cord cord = absl::MakeCordFromExternal(memory, [&] { released = true; });
+  queue().AppendOwned(cord.Subcord(1000, 1500));
+  cord.Clear();
+  sink_.room = 1499;
+  Drain();
+  EXPECT_FALSE(released);
+  sink_.room = 1;
+  Drain();
+  EXPECT_TRUE(released);
+  EXPECT_EQ(sink_.taken.size(), 1500u);
+}
+
+TEST_F(OutputQueueTest, ACordOfManyChunksKeepsItsOrder) {
+  absl::Cord cord;
+  std::string expected;
+  for (int i = 0; i < 300; ++i) {
+    const std::string chunk(i % 3 == 0 ? 10 : 1500, static_cast<char>('a' + i % 26));
+    expected += chunk;
+    cord.Append(Chunk(chunk));
+  }
+  queue().AppendOwned(cord);
+  EXPECT_EQ(queue().bytes(), expected.size());
+  EXPECT_EQ(Drained(), expected);
+}
+
+TEST_F(OutputQueueTest, OneCallOffersSoManyPiecesAndNoMore) {
+  for (int i = 0; i <= kOutputPiecesPerWriteMax; ++i) queue().AppendOwned(std::string(1024, 'p'));
+  EXPECT_EQ(*queue().WriteTo(sink_), (IoResult{IoResult::kDone, kOutputPiecesPerWriteMax * 1024}));
+  EXPECT_EQ(sink_.pieces.size(), static_cast<size_t>(kOutputPiecesPerWriteMax));
+  EXPECT_EQ(queue().bytes(), 1024u);
+  EXPECT_EQ(Drain(), (IoResult{IoResult::kDone, 1024}));
+}
+
+TEST_F(OutputQueueTest, LessTakenThanOfferedMeansToWait) {
+  queue().Append("hello");
+  sink_.room = 3;
+  EXPECT_EQ(*queue().WriteTo(sink_), (IoResult{IoResult::kWantWrite, 3}));
+  EXPECT_EQ(*queue().WriteTo(sink_), (IoResult{IoResult::kWantWrite, 0}));
+  EXPECT_EQ(queue().bytes(), 2u);
+}
+
+TEST_F(OutputQueueTest, WhatATransportNeedsIsPassedOn) {
+  queue().Append("hello");
+  sink_.room = 0;
+  sink_.wants = IoResult::kWantRead;
+  EXPECT_EQ(*queue().WriteTo(sink_), (IoResult{IoResult::kWantRead, 0}));
+  EXPECT_EQ(queue().bytes(), 5u);
+}
+
+TEST_F(OutputQueueTest, CutAnywhereTheBytesStayTheSame) {
+  const std::string large(1500, 'L');
+  for (size_t per_call : {1, 2, 3, 7, 1024, 1499, 1500, 1501}) {
+    sink_.per_call = per_call;
+    queue().Append("first ");
+    queue().AppendOwned(large);
+    queue().AppendFile(FileWith("a file"), 0, 6);
+    queue().AppendOwned(absl::Cord(large));
+    queue().Append(" last");
+    EXPECT_EQ(queue().bytes(), 2 * 1500u + 17);
+    EXPECT_EQ(Drained(), absl::StrCat("first ", large, "a file", large, " last")) << per_call;
+  }
+}
+
+TEST_F(OutputQueueTest, AnErrorIsPassedOnAndClearingGivesAllBack) {
+  queue().Append("small");
+  queue().AppendOwned(std::string(2000, 'x'));
+  queue().AppendFile(FileWith("file"), 0, 4);
+  sink_.error = absl::UnavailableError("gone");
+  EXPECT_EQ(queue().WriteTo(sink_).status(), sink_.error);
+  queue().Clear();
+  EXPECT_TRUE(queue().empty());
+  EXPECT_EQ(queue().bytes(), 0u);
+  EXPECT_EQ(queue().memory_bytes(), 0u);
+  EXPECT_EQ(blocks() + nodes(), 0u);
+}
+
+TEST_F(OutputQueueTest, DestroyedItGivesAllBack) {
+  queue().Append("small");
+  queue().AppendOwned(std::string(2000, 'x'));
+  queue().AppendBorrowed("borrowed");
+  UniqueFd file = FileWith("file");
+  const int fd = file.get();
+  queue().AppendFile(std::move(file), 0, 4);
+  queue_.reset();
+  EXPECT_FALSE(Open(fd));
+}
+
+// Files.
+
+TEST_F(OutputQueueTest, ARangeOfAFileGoesAndTheFileIsClosed) {
+  UniqueFd file = FileWith("0123456789");
+  const int fd = file.get();
+  queue().AppendFile(std::move(file), 3, 4);
+  EXPECT_EQ(queue().bytes(), 4u);
+  EXPECT_EQ(Drained(), "3456");
+  EXPECT_FALSE(Open(fd));
+}
+
+TEST_F(OutputQueueTest, SeveralFilesKeepTheirPlaceBetweenStrings) {
+  queue().Append("a");
+  queue().AppendFile(FileWith("file one"), 0, 8);
+  queue().AppendFile(FileWith("file two"), 5, 3);
+  queue().Append("b");
+  queue().AppendFile(FileWith(std::string(100'000, 'f')), 0, 100'000);
+  queue().Append("c");
+  EXPECT_EQ(queue().bytes(), 8 + 3 + 100'000 + 3u);
+  EXPECT_EQ(Drained(), absl::StrCat("afile onetwob", std::string(100'000, 'f'), "c"));
+}
+
+TEST_F(OutputQueueTest, FilesDoNotCountAsMemory) {
+  queue().Append("abc");
+  queue().AppendFile(FileWith("0123456789"), 0, 10);
+  queue().AppendOwned(std::string(2000, 'x'));
+  EXPECT_EQ(queue().bytes(), 2013u);
+  EXPECT_EQ(queue().memory_bytes(), 2003u);
+  sink_.room = 3 + 4;
+  Drain();
+  EXPECT_EQ(queue().bytes(), 2006u);
+  EXPECT_EQ(queue().memory_bytes(), 2000u);
+}
+
+TEST_F(OutputQueueTest, AFileThatProvesShorterIsDataLoss) {
+  queue().AppendFile(FileWith("0123456789"), 4, 7);
+  EXPECT_EQ(*queue().WriteTo(sink_), (IoResult{IoResult::kDone, 6}));
+  const absl::Status status = queue().WriteTo(sink_).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(status.message(), HasSubstr("1 bytes before its range did"));
+  EXPECT_EQ(queue().bytes(), 1u);
+}
+
+TEST_F(OutputQueueTest, AFileWithoutTheRangeIsDataLossAtOnce) {
+  queue().AppendFile(FileWith("0123456789"), 10, 1);
+  EXPECT_EQ(queue().WriteTo(sink_).status().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(OutputQueueTest, WhatIsNoFileIsAnError) {
+  queue().AppendFile(UniqueFd(), 0, 1);
+  EXPECT_THAT(queue().WriteTo(sink_).status().message(), HasSubstr("pread"));
+}
+
+// Borrowed bytes.
+
+TEST_F(OutputQueueTest, BorrowedBytesThatGoAreNotCopied) {
+  std::string memory = "borrowed";
+  queue().AppendBorrowed(memory);
+  EXPECT_EQ(queue().bytes(), 8u);
+  EXPECT_EQ(blocks(), 0u);
+  EXPECT_EQ(Drained(), "borrowed");
+  EXPECT_EQ(sink_.pieces[0].data(), memory.data());
+  queue().OwnBorrowed();
+  EXPECT_TRUE(queue().empty());
+}
+
+TEST_F(OutputQueueTest, BorrowedBytesThatStayAreCopied) {
+  std::string memory = "borrowed";
+  queue().Append("<");
+  queue().AppendBorrowed(memory);
+  queue().Append(">");
+  sink_.room = 3;
+  Drain();
+  queue().OwnBorrowed();
+  EXPECT_EQ(queue().bytes(), 7u);
+  memory.assign(8, '!');
+  queue().OwnBorrowed();
+  EXPECT_EQ(queue().bytes(), 7u);
+  sink_.room = Sink::kMuch;
+  EXPECT_EQ(Drained(), "<borrowed>");
+}
+
+TEST_F(OutputQueueTest, SeveralLoansAmongOthersKeepTheirOrder) {
+  std::string one(3000, '1'), two(5000, '2');
+  queue().AppendBorrowed(one);
+  queue().AppendOwned(std::string(1024, 'o'));
+  queue().AppendBorrowed(two);
+  queue().AppendFile(FileWith("file"), 0, 4);
+  queue().AppendBorrowed("three");
+  const std::string expected = absl::StrCat(one, std::string(1024, 'o'), two, "file", "three");
+  queue().OwnBorrowed();
+  EXPECT_EQ(queue().bytes(), expected.size());
+  one.assign(3000, '!');
+  two.assign(5000, '!');
+  EXPECT_EQ(Drained(), expected);
+}
+
+TEST_F(OutputQueueTest, ClearingForgetsLoans) {
+  {
+    const std::string memory(100, 'x');
+    queue().AppendBorrowed(memory);
+    queue().Clear();
+  }
+  queue().OwnBorrowed();
+  EXPECT_TRUE(queue().empty());
+}
+
+// All kinds in any order, cut anywhere, against a string.
+class OutputQueueModelTest : public OutputQueueTest, public ::testing::WithParamInterface<int> {
+ protected:
+  std::string Bytes() {
+    const size_t size = random_.Below(4) == 0 ? random_.Below(9000) : random_.Below(60);
+    std::string bytes(size, '\0');
+    for (char& byte : bytes) byte = static_cast<char>(next_++);
+    return bytes;
+  }
+
+  void AddSomething() {
+    std::string bytes = Bytes();
+    model_ += bytes;
+    switch (random_.Below(6)) {
+      case 0:
+        return queue().Append(bytes);
+      case 1:
+        return queue().AppendOwned(std::move(bytes));
+      case 2: {
+        Buffer buffer;
+        buffer.Append(bytes);
+        return queue().AppendOwned(std::move(buffer));
+      }
+      case 3: {
+        absl::Cord cord(bytes.substr(0, bytes.size() / 3));
+        cord.Append(bytes.substr(bytes.size() / 3));
+        return queue().AppendOwned(cord);
+      }
+      case 4: {
+        const off_t before = static_cast<off_t>(random_.Below(100));
+        in_files_ += bytes.size();
+        return queue().AppendFile(FileWith(std::string(before, '#') + bytes + "###"), before,
+                                  bytes.size());
+      }
+      default:
+        loans_.push_back(std::make_unique<std::string>(std::move(bytes)));
+        return queue().AppendBorrowed(*loans_.back());
+    }
+  }
+
+  void WriteSome() {
+    if (queue().empty()) return;
+    sink_.room = random_.Below(3) == 0 ? Sink::kMuch : random_.Below(6000);
+    sink_.per_call = 1 + random_.Below(3000);
+    ASSERT_TRUE(queue().WriteTo(sink_).ok());
+  }
+
+  // As at the end of a handler's call: what was lent is written over.
+  void EndLoans() {
+    queue().OwnBorrowed();
+    for (auto& loan : loans_) loan->assign(loan->size(), '!');
+    loans_.clear();
+  }
+
+  void Check() {
+    ASSERT_EQ(queue().bytes() + sink_.taken.size(), model_.size());
+    ASSERT_EQ(queue().empty(), queue().bytes() == 0);
+    ASSERT_LE(queue().memory_bytes(), queue().bytes());
+    ASSERT_LE(queue().bytes() - queue().memory_bytes(), in_files_);
+  }
+
+  Random random_{static_cast<uint64_t>(GetParam())};
+  std::string model_;
+  uint64_t in_files_ = 0;
+  uint8_t next_ = 0;
+  std::vector<std::unique_ptr<std::string>> loans_;
+};
+
+TEST_P(OutputQueueModelTest, NothingIsLostDoubledOrSwapped) {
+  for (int i = 0; i < 400; ++i) {
+    for (size_t n = random_.Below(5); n > 0; --n) AddSomething();
+    for (size_t n = random_.Below(7); n > 0; --n) WriteSome();
+    EndLoans();
+    Check();
+  }
+  sink_.room = Sink::kMuch;
+  Drain();
+  Check();
+  EXPECT_TRUE(queue().empty());
+  EXPECT_EQ(queue().memory_bytes(), 0u);
+  EXPECT_TRUE(sink_.taken == model_);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, OutputQueueModelTest, ::testing::Range(1, 13));
+
+}  // namespace
+}  // namespace millrace
