@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What Socket makes of each way in which the system may fail it.
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "gtest/gtest.h"
+#include "net/socket.h"
+#include "net/socket_address.h"
+#include "tests/support/fault_injection.h"
+
+namespace millrace {
+namespace {
+
+class SocketFaultTest : public ::testing::Test {
+ protected:
+  SocketFaultTest() { std::tie(near_, far_) = Socket::Pair().value(); }
+
+  absl::StatusOr<IoResult> WriteOne() { return near_.Write({{bytes_, 4}}); }
+  absl::StatusOr<IoResult> WriteTwo() { return near_.Write({{bytes_, 4}, {bytes_ + 4, 4}}); }
+  absl::StatusOr<IoResult> ReadOne() { return far_.Read({{bytes_, 4}}); }
+  absl::StatusOr<IoResult> ReadTwo() { return far_.Read({{bytes_, 4}, {bytes_ + 4, 4}}); }
+  absl::StatusOr<IoResult> SendFile() {
+    UniqueFd file(memfd_create("socket_fault_test", MFD_CLOEXEC));
+    EXPECT_EQ(write(file.get(), bytes_, sizeof(bytes_)), 8);
+    return near_.SendFile(file.get(), 0, 8);
+  }
+
+  // A listener for whom somebody waits.
+  Socket AwaitedListener() {
+    Socket listener = Socket::Create(AF_INET).value();
+    EXPECT_TRUE(listener.Bind(SocketAddress::Loopback(0)).ok());
+    EXPECT_TRUE(listener.Listen(1).ok());
+    client_ = Socket::Create(AF_INET).value();
+    EXPECT_TRUE(client_.Connect(listener.LocalAddress().value()).ok());
+    pollfd polled = {.fd = listener.fd(), .events = POLLIN, .revents = 0};
+    EXPECT_EQ(poll(&polled, 1, -1), 1);
+    return listener;
+  }
+
+  Socket near_, far_, client_;
+  char bytes_[8] = {'0', '1', '2', '3', '4', '5', '6', '7'};
+};
+
+TEST_F(SocketFaultTest, SignalsHaveTheCallMadeAgain) {
+  const Fault signals = {.error = EINTR, .times = 3};
+  const ScopedFault faults[] = {
+      ScopedFault(Call::kSend, signals),     ScopedFault(Call::kSendmsg, signals),
+      ScopedFault(Call::kSendfile, signals), ScopedFault(Call::kRecv, signals),
+      ScopedFault(Call::kReadv, signals),    ScopedFault(Call::kAccept4, signals),
+  };
+  EXPECT_EQ(WriteOne().value(), (IoResult{IoResult::kDone, 4}));
+  EXPECT_EQ(WriteTwo().value(), (IoResult{IoResult::kDone, 8}));
+  EXPECT_EQ(SendFile().value(), (IoResult{IoResult::kDone, 8}));
+  EXPECT_EQ(ReadOne().value(), (IoResult{IoResult::kDone, 4}));
+  EXPECT_EQ(ReadTwo().value(), (IoResult{IoResult::kDone, 8}));
+  EXPECT_TRUE(AwaitedListener().Accept().socket.valid());
+  for (const ScopedFault& fault : faults) EXPECT_TRUE(fault.spent());
+}
+
+TEST_F(SocketFaultTest, SignalLeavesConnectingUnderWay) {
+  Socket listener = AwaitedListener();
+  Socket socket = Socket::Create(AF_INET).value();
+  const ScopedFault fault(Call::kConnect, {.error = EINTR, .times = 1});
+  EXPECT_EQ(socket.Connect(listener.LocalAddress().value()).value(),
+            IoResult{IoResult::kWantWrite});
+  EXPECT_TRUE(fault.spent());
+}
+
+TEST_F(SocketFaultTest, LittleGetsThroughAtATime) {
+  const Fault little = {.short_bytes = 1};
+  const ScopedFault send(Call::kSend, little), sendmsg(Call::kSendmsg, little);
+  const ScopedFault sendfile(Call::kSendfile, little);
+  EXPECT_EQ(WriteOne().value(), (IoResult{IoResult::kDone, 1}));
+  EXPECT_EQ(WriteTwo().value(), (IoResult{IoResult::kDone, 1}));
+  EXPECT_EQ(SendFile().value(), (IoResult{IoResult::kDone, 1}));
+  const ScopedFault recv(Call::kRecv, little), readv(Call::kReadv, little);
+  EXPECT_EQ(ReadOne().value(), (IoResult{IoResult::kDone, 1}));
+  EXPECT_EQ(ReadTwo().value(), (IoResult{IoResult::kDone, 1}));
+}
+
+TEST_F(SocketFaultTest, WouldBlockIsNoError) {
+  const Fault full = {.error = EAGAIN};
+  const ScopedFault send(Call::kSend, full), sendmsg(Call::kSendmsg, full);
+  const ScopedFault sendfile(Call::kSendfile, full);
+  EXPECT_EQ(WriteOne().value(), IoResult{IoResult::kWantWrite});
+  EXPECT_EQ(WriteTwo().value(), IoResult{IoResult::kWantWrite});
+  EXPECT_EQ(SendFile().value(), IoResult{IoResult::kWantWrite});
+  const ScopedFault recv(Call::kRecv, full), readv(Call::kReadv, full);
+  EXPECT_EQ(ReadOne().value(), IoResult{IoResult::kWantRead});
+  EXPECT_EQ(ReadTwo().value(), IoResult{IoResult::kWantRead});
+}
+
+// Which of them the connection survives is not for the socket to say: each is an error, once.
+TEST_F(SocketFaultTest, EveryOtherErrorIsAStatusThatNamesTheCall) {
+  for (int error : {EPIPE, ECONNRESET, ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, ENETDOWN,
+                    ENOTCONN, ENOBUFS, ENOMEM, EIO, EBADF, EPERM}) {
+    const Fault broken = {.error = error, .times = 1};
+    const ScopedFault faults[] = {
+        ScopedFault(Call::kSend, broken),     ScopedFault(Call::kSendmsg, broken),
+        ScopedFault(Call::kSendfile, broken), ScopedFault(Call::kRecv, broken),
+        ScopedFault(Call::kReadv, broken),
+    };
+    EXPECT_EQ(WriteOne().status(), absl::ErrnoToStatus(error, "send"));
+    EXPECT_EQ(WriteTwo().status(), absl::ErrnoToStatus(error, "send"));
+    EXPECT_EQ(SendFile().status(), absl::ErrnoToStatus(error, "sendfile"));
+    EXPECT_EQ(ReadOne().status(), absl::ErrnoToStatus(error, "recv"));
+    EXPECT_EQ(ReadTwo().status(), absl::ErrnoToStatus(error, "recv"));
+    for (const ScopedFault& fault : faults) EXPECT_TRUE(fault.spent());
+  }
+}
+
+TEST_F(SocketFaultTest, EveryErrorOfAcceptIsHandedOnAndTheNextIsTaken) {
+  for (int error : {EMFILE, ENFILE, ENOBUFS, ENOMEM, ECONNABORTED, EPROTO, ENETDOWN, ENOPROTOOPT,
+                    EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH, EPERM, ETIMEDOUT}) {
+    Socket listener = AwaitedListener();
+    const ScopedFault fault(Call::kAccept4, {.error = error, .times = 1});
+    const Socket::Accepted failed = listener.Accept();
+    EXPECT_EQ(failed.error, error);
+    EXPECT_FALSE(failed.socket.valid());
+    const Socket::Accepted next = listener.Accept();
+    EXPECT_EQ(next.error, 0);
+    EXPECT_TRUE(next.socket.valid());
+  }
+}
+
+TEST_F(SocketFaultTest, ConnectsErrorsNameTheAddress) {
+  const ScopedFault fault(Call::kConnect, {.error = ENETUNREACH});
+  EXPECT_EQ(client_.Connect(SocketAddress::Parse("10.0.0.1:80").value()).status(),
+            absl::ErrnoToStatus(ENETUNREACH, "connect 10.0.0.1:80"));
+}
+
+TEST_F(SocketFaultTest, AnyIsIpv4WhereThereIsNoIpv6) {
+  const ScopedFault no_ipv6(Call::kSocket, {.error = EAFNOSUPPORT, .times = 1});
+  const SocketAddress any = SocketAddress::Any(0);
+  Socket listener = Socket::CreateFor(any).value();
+  EXPECT_TRUE(no_ipv6.spent());
+  ASSERT_TRUE(listener.Bind(any).ok());
+  const SocketAddress address = listener.LocalAddress().value();
+  EXPECT_EQ(address, SocketAddress::Parse("0.0.0.0:0")->WithPort(address.port()));
+}
+
+TEST_F(SocketFaultTest, OutOfDescriptorsIsAnErrorOfSocket) {
+  const ScopedFault none_left(Call::kSocket, {.error = EMFILE});
+  EXPECT_EQ(Socket::CreateFor(SocketAddress::Any(0)).status(),
+            absl::ErrnoToStatus(EMFILE, "socket"));
+  EXPECT_EQ(Socket::CreateFor(SocketAddress()).status(), absl::ErrnoToStatus(EMFILE, "socket"));
+}
+
+TEST_F(SocketFaultTest, RefusedOptionIsNamed) {
+  const ScopedFault fault(Call::kSetsockopt, {.error = ENOPROTOOPT});
+  Socket socket = Socket::Create(AF_INET6).value();
+  EXPECT_TRUE(absl::StartsWith(socket.SetNoDelay().message(), "setsockopt TCP_NODELAY: "));
+  EXPECT_TRUE(absl::StartsWith(socket.SetReuseAddress().message(), "setsockopt SO_REUSEADDR: "));
+  EXPECT_TRUE(
+      absl::StartsWith(socket.Bind(SocketAddress::Any(0)).message(), "setsockopt IPV6_V6ONLY: "));
+}
+
+// What the fast paths cost.
+TEST_F(SocketFaultTest, OnePieceTakesTheShortestWay) {
+  const ScopedFault send(Call::kSend), sendmsg(Call::kSendmsg);
+  const ScopedFault recv(Call::kRecv), readv(Call::kReadv);
+  WriteOne().value();
+  ReadOne().value();
+  EXPECT_EQ(send.hits(), 1);
+  EXPECT_EQ(recv.hits(), 1);
+  EXPECT_EQ(sendmsg.hits() + readv.hits(), 0);
+}
+
+TEST_F(SocketFaultTest, AcceptingAsksNothingMore) {
+  Socket listener = AwaitedListener();
+  const ScopedFault accept(Call::kAccept4), get(Call::kGetsockopt), set(Call::kSetsockopt);
+  Socket::Accepted accepted = listener.Accept();
+  EXPECT_TRUE(accepted.socket.valid());
+  EXPECT_EQ(accept.hits(), 1);
+  EXPECT_EQ(get.hits() + set.hits(), 0);
+}
+
+TEST_F(SocketFaultTest, UnixSocketsAreNotAskedForTcp) {
+  const ScopedFault set(Call::kSetsockopt);
+  EXPECT_TRUE(near_.SetNoDelay().ok());
+  EXPECT_TRUE(near_.SetKeepAlive({}).ok());
+  EXPECT_EQ(set.hits(), 0);
+}
+
+}  // namespace
+}  // namespace millrace
