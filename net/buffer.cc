@@ -124,7 +124,7 @@ void Buffer::Prepend(absl::string_view bytes) {
 size_t Buffer::MoveFrom(Buffer& other) {
   CHECK_NE(this, &other) << "a Buffer cannot take its own bytes";
   const size_t n = other.size();
-  if (empty() && !other.borrowed()) {
+  if (empty()) {
     *this = std::move(other);
     Settle();
   } else {
