@@ -285,8 +285,14 @@ TEST_P(SocketStreamTest, AddressInUseIsNamed) {
 }
 
 TEST_P(SocketStreamTest, NobodyListeningRefuses) {
-  const SocketAddress address = listener_.LocalAddress().value();
-  listener_ = Socket();  // Which leaves a Unix socket's file behind: nobody listens there any more.
+  SocketAddress address = listener_.LocalAddress().value();
+  Socket deaf = Socket::CreateFor(address).value();
+  if (is_tcp()) {
+    ExpectOk(deaf.Bind(address.WithPort(0)));  // Bound, so that nobody else gets the port.
+    address = deaf.LocalAddress().value();
+  } else {
+    listener_ = Socket();  // Which leaves the socket's file behind.
+  }
   Socket socket = Socket::CreateFor(address).value();
   absl::StatusOr<IoResult> result = socket.Connect(address);
   if (result.ok()) {
@@ -382,7 +388,6 @@ class SocketTest : public ::testing::Test {
 TEST_F(SocketTest, IsAsSmallAsItCanBe) {
   EXPECT_LE(sizeof(Socket), 8u);
   EXPECT_FALSE(Socket().valid());
-  EXPECT_EQ(Socket().fd(), -1);
 }
 
 TEST_F(SocketTest, PairIsConnectedNonBlockingAndNotInherited) {
@@ -420,9 +425,7 @@ TEST_F(SocketTest, Ipv6AloneTakesNoIpv4Peers) {
   ExpectOk(listener.Bind(wildcard));
   const SocketAddress address = listener.LocalAddress().value();
   EXPECT_EQ(address, wildcard.WithPort(address.port()));
-  // So the same port is still free over IPv4.
-  ExpectOk(
-      Socket::Create(AF_INET)->Bind(SocketAddress::Parse("0.0.0.0:0")->WithPort(address.port())));
+  EXPECT_EQ(GetInt(listener, IPPROTO_IPV6, IPV6_V6ONLY), 1);
 }
 
 TEST_F(SocketTest, ReusedPortIsSharedByListeners) {
@@ -443,7 +446,6 @@ TEST_F(SocketTest, UnixSocketIsForItsOwnerOnly) {
   struct stat file;
   ASSERT_EQ(stat("mode.sock", &file), 0);
   EXPECT_EQ(file.st_mode & 07777, 0600u);
-  unlink("mode.sock");
 }
 
 TEST_F(SocketTest, UnixPathWithoutFolderIsNamed) {
