@@ -11,6 +11,7 @@
 #ifndef MILLRACE_TOOLS_LOADGEN_LOAD_TALLY_H_
 #define MILLRACE_TOOLS_LOADGEN_LOAD_TALLY_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -48,6 +49,7 @@ class LoadTally {
     begin_ = begin;
     end_ = end;
   }
+  void EndBy(MonotonicTime end) { end_ = std::min(end_, end); }
   bool over(MonotonicTime now) const { return now >= end_; }
 
   void AddMessage(MonotonicTime sent, MonotonicTime now) {

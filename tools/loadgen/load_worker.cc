@@ -41,6 +41,7 @@ LoadWorker::LoadWorker(EventLoop& loop, const LoadSession::Plan& plan, Share sha
 }
 
 void LoadWorker::Start() {
+  last_connected_ = loop_.now();
   for (const std::unique_ptr<LoadSession>& session : sessions_) {
     unsettled_.insert(session.get());
     active_.insert(session.get());
@@ -111,11 +112,11 @@ void LoadWorker::OnEnded(LoadSession& session) {
   session.failed() ? ConnectAfterRest(session) : ConnectLater(session);
 }
 
-// A Unix listener's queue is full: nothing tells when there is room, so one tries again. The same
-// code says that nobody listens; then no connection has been made either, at least for a while.
+// A Unix listener's queue is full: nothing tells when there is room, so one tries again, for as
+// long as others get through.
 bool LoadWorker::QueueIsFull(const LoadSession& session, const absl::Status& why) const {
-  return session.address().is_unix() && absl::IsUnavailable(why) && last_connected_ &&
-         loop_.now() < *last_connected_ + plan_.options.connect_timeout && !finishing_;
+  return session.address().is_unix() && absl::IsResourceExhausted(why) && !finishing_ &&
+         loop_.now() < last_connected_ + plan_.options.connect_timeout;
 }
 
 void LoadWorker::GiveUpWaiting() {
@@ -142,6 +143,7 @@ void LoadWorker::Retire(LoadSession& session) {
 
 void LoadWorker::Finish() {
   if (std::exchange(finishing_, true) || active_.empty()) return;
+  plan_.tally.EndBy(loop_.clock().Now());
   grace_timer_.Arm(plan_.options.grace);
   waiting_.clear();
   resting_.clear();

@@ -13,7 +13,6 @@
 
 #include <deque>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
@@ -84,7 +83,7 @@ class LoadWorker final : public Deferred, private LoadSession::Owner {
   bool connects_later_ = false;
   bool finishing_ = false;
   int connected_ = 0;  // First connections.
-  std::optional<MonotonicTime> last_connected_;
+  MonotonicTime last_connected_;  // Or when it started.
 
   Timer rest_timer_, end_timer_, grace_timer_;
 };

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The echo server as its users meet it: the program itself, its command line, lines, signals and
+// exit codes. What is promised of every server program is tested here.
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "net/socket.h"
+#include "net/socket_address.h"
+#include "tests/support/child_process.h"
+#include "tests/support/peer.h"
+
+namespace millrace {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+using ::testing::StartsWith;
+
+constexpr char kEcho[] = "examples/echo/echo";
+
+// A server that is up, and where.
+class Server {
+ public:
+  explicit Server(std::vector<std::string> flags) : process_(Command(std::move(flags))) {}
+
+  // Reads the next `listening on` line.
+  SocketAddress NextAddress() {
+    line_ = process_.ReadLine();
+    absl::string_view text = line_;
+    EXPECT_TRUE(absl::ConsumePrefix(&text, "listening on ")) << line_;
+    return SocketAddress::Parse(text).value_or(SocketAddress());
+  }
+  ChildProcess& process() { return process_; }
+
+ private:
+  static std::vector<std::string> Command(std::vector<std::string> flags) {
+    flags.insert(flags.begin(), kEcho);
+    return flags;
+  }
+
+  ChildProcess process_;
+  std::string line_;
+};
+
+ChildProcess::Result RunEcho(std::vector<std::string> flags) {
+  flags.insert(flags.begin(), kEcho);
+  return RunProgram(flags);
+}
+
+void ExpectEchoes(const SocketAddress& address, absl::string_view text) {
+  Peer peer = Peer::ConnectedTo(address);
+  peer.Send(text);
+  EXPECT_EQ(peer.Receive(text.size()), text);
+}
+
+// One line on stderr, as promised, nothing on stdout, and exit code 1.
+void ExpectRefused(const std::vector<std::string>& flags, absl::string_view named,
+                   absl::string_view reason) {
+  const ChildProcess::Result result = RunEcho(flags);
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.out, "");
+  EXPECT_THAT(result.err, StartsWith("echo: "));
+  EXPECT_THAT(result.err, HasSubstr(named));
+  EXPECT_THAT(result.err, HasSubstr(reason));
+  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+}
+
+TEST(EchoBinaryTest, SaysWhereItListensAndEchoes) {
+  Server server({"--listen=127.0.0.1:0"});
+  const SocketAddress address = server.NextAddress();
+  EXPECT_NE(address.port(), 0);
+  ExpectEchoes(address, "hello, world");
+  ExpectEchoes(address, std::string(1 << 20, 'x'));
+}
+
+TEST(EchoBinaryTest, AHalfCloseIsAnsweredByTheRestAndAClose) {
+  Server server({"--listen=127.0.0.1:0"});
+  Peer peer = Peer::ConnectedTo(server.NextAddress());
+  peer.Send("the last words");
+  peer.CloseWrite();
+  EXPECT_EQ(peer.ReceiveAll(), "the last words");
+  EXPECT_FALSE(peer.was_reset());
+}
+
+TEST(EchoBinaryTest, ListensAtAllItsAddresses) {
+  std::string folder = "/tmp/echo_binary_test.XXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  const std::string unix_address = absl::StrCat("unix:", folder, "/echo.sock");
+  {
+    Server server({"--listen=127.0.0.1:0,127.0.0.1:0", absl::StrCat("--listen=", unix_address),
+                   "--listen", "*:0"});
+    const SocketAddress first = server.NextAddress();
+    const SocketAddress second = server.NextAddress();
+    EXPECT_NE(first, second);
+    ExpectEchoes(first, "one");
+    ExpectEchoes(second, "two");
+    const SocketAddress third = server.NextAddress();
+    EXPECT_EQ(third.ToString(), unix_address);
+    ExpectEchoes(third, "three");
+    const SocketAddress any = server.NextAddress();
+    EXPECT_TRUE(any.is_any());
+    ExpectEchoes(SocketAddress::Loopback(any.port()), "four");
+    server.process().Signal(SIGTERM);
+    EXPECT_EQ(server.process().Wait().exit_code, 0);
+  }
+  EXPECT_EQ(rmdir(folder.c_str()), 0) << "the socket's file is gone with the server";
+}
+
+TEST(EchoBinaryTest, IPv6WhereThereIsAny) {
+  if (!Socket::Create(AF_INET6).ok()) GTEST_SKIP() << "no IPv6 here";
+  Server server({"--listen=[::1]:0"});
+  const SocketAddress address = server.NextAddress();
+  EXPECT_THAT(address.ToString(), StartsWith("[::1]:"));
+  ExpectEchoes(address, "six");
+}
+
+TEST(EchoBinaryTest, EveryPollerAndNumberOfThreadsEchoes) {
+  for (const char* poller : {"epoll", "poll", "select"}) {
+    for (const int threads : {0, 1, 3}) {
+      Server server({"--listen=127.0.0.1:0", absl::StrCat("--poller=", poller),
+                     absl::StrCat("--threads=", threads)});
+      const SocketAddress address = server.NextAddress();
+      for (int i = 0; i < 5; ++i) ExpectEchoes(address, absl::StrCat(poller, threads, i));
+      server.process().Signal(SIGINT);
+      EXPECT_EQ(server.process().Wait().exit_code, 0) << poller << threads;
+    }
+  }
+}
+
+TEST(EchoBinaryTest, BadFlagsAreRefusedInOneLine) {
+  ExpectRefused({"--threads=many"}, "--threads=many", "must be a whole number");
+  ExpectRefused({"--poller=kqueue"}, "--poller=kqueue", "epoll, poll or select");
+  ExpectRefused({"--idle_timeout=soon"}, "--idle_timeout=soon", "must be a duration");
+  ExpectRefused({"--max_connections=0"}, "--max_connections=0", "from 1 to");
+  ExpectRefused({"--drain_timeout=-1s"}, "--drain_timeout=-1s", "0 or more");
+  ExpectRefused({"--listen"}, "--listen", "needs a value");
+  ExpectRefused({"--no_such_flag"}, "--no_such_flag", "no such flag");
+  ExpectRefused({"stray"}, "stray", "unexpected argument");
+}
+
+TEST(EchoBinaryTest, BadAddressesAreRefusedInOneLine) {
+  ExpectRefused({"--listen=localhost:7007"}, "--listen=localhost:7007", "not an IP address");
+  ExpectRefused({"--listen=127.0.0.1:70000"}, "--listen=127.0.0.1:70000", "0 to 65535");
+  ExpectRefused({"--listen=unix:/no/such/folder/socket"}, "unix:/no/such/folder/socket",
+                "No such file or directory");
+}
+
+TEST(EchoBinaryTest, APortInUseIsRefusedAndNothingIsAnnounced) {
+  Server server({"--listen=127.0.0.1:0"});
+  const std::string taken = server.NextAddress().ToString();
+  ExpectRefused({absl::StrCat("--listen=127.0.0.1:0,", taken)}, taken, "Address already in use");
+}
+
+TEST(EchoBinaryTest, HelpListsItsFlags) {
+  const ChildProcess::Result result = RunEcho({"--help"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.err, "");
+  for (const char* flag : {"--listen=", "--threads=", "--poller=", "--idle_timeout=",
+                           "--max_connections=", "--drain_timeout=", "127.0.0.1:7007"}) {
+    EXPECT_THAT(result.out, HasSubstr(flag));
+  }
+  EXPECT_THAT(result.out, Not(HasSubstr("--stderrthreshold"))) << "its own flags only";
+}
+
+TEST(EchoBinaryTest, WithoutConnectionsASignalEndsItAtOnce) {
+  Server server({"--listen=127.0.0.1:0", "--drain_timeout=inf"});
+  server.NextAddress();
+  server.process().Signal(SIGTERM);
+  const ChildProcess::Result result = server.process().Wait();
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.out, "") << "all else goes to the log";
+}
+
+TEST(EchoBinaryTest, ASignalLetsConnectionsFinishAndTakesNoMore) {
+  Server server({"--listen=127.0.0.1:0", "--drain_timeout=inf"});
+  const SocketAddress address = server.NextAddress();
+  Peer peer = Peer::ConnectedTo(address);
+  peer.Send("before");
+  EXPECT_EQ(peer.Receive(6), "before");
+  server.process().Signal(SIGTERM);
+  ASSERT_TRUE(server.process().WaitForError("draining 1 connection"));
+  peer.Send("meanwhile");
+  EXPECT_EQ(peer.Receive(9), "meanwhile");
+  peer.CloseWrite();
+  EXPECT_EQ(peer.ReceiveAll(), "");
+  EXPECT_EQ(server.process().Wait().exit_code, 0);
+  Socket late = Socket::CreateFor(address).value();
+  EXPECT_TRUE(late.Bind(address).ok() || !late.Connect(address).ok()) << "nobody listens any more";
+}
+
+TEST(EchoBinaryTest, WhatIsLeftAfterTheDrainTimeoutIsClosed) {
+  Server server({"--listen=127.0.0.1:0", "--drain_timeout=20ms"});
+  Peer peer = Peer::ConnectedTo(server.NextAddress());
+  peer.Send("x");
+  EXPECT_EQ(peer.Receive(1), "x");
+  server.process().Signal(SIGINT);
+  EXPECT_EQ(server.process().Wait().exit_code, 0);
+  peer.ReceiveAll();
+  EXPECT_TRUE(peer.ended() || peer.was_reset());
+}
+
+TEST(EchoBinaryTest, ASecondSignalEndsItAtOnceAndSaysWhich) {
+  for (const int number : {SIGTERM, SIGINT}) {
+    Server server({"--listen=127.0.0.1:0", "--drain_timeout=inf"});
+    Peer peer = Peer::ConnectedTo(server.NextAddress());
+    peer.Send("x");
+    EXPECT_EQ(peer.Receive(1), "x");
+    server.process().Signal(SIGTERM);
+    ASSERT_TRUE(server.process().WaitForError("draining"));
+    server.process().Signal(number);
+    const ChildProcess::Result result = server.process().Wait();
+    EXPECT_EQ(result.exit_code, 128 + number);
+    EXPECT_FALSE(result.killed) << "it ended by itself";
+  }
+}
+
+TEST(EchoBinaryTest, IdleConnectionsAreClosed) {
+  Server server({"--listen=127.0.0.1:0", "--idle_timeout=10ms"});
+  Peer peer = Peer::ConnectedTo(server.NextAddress());
+  EXPECT_EQ(peer.ReceiveAll(), "");
+}
+
+TEST(EchoBinaryTest, OverTheCapConnectionsWait) {
+  Server server({"--listen=127.0.0.1:0", "--max_connections=1"});
+  const SocketAddress address = server.NextAddress();
+  Peer first = Peer::ConnectedTo(address);
+  first.Send("x");
+  EXPECT_EQ(first.Receive(1), "x");
+  Peer second = Peer::ConnectedTo(address);  // By the kernel.
+  second.Send("y");
+  first.Send("z");
+  EXPECT_EQ(first.Receive(1), "z");
+  EXPECT_EQ(second.ReceiveSome(), "");
+  first.Close();
+  EXPECT_EQ(second.Receive(1), "y");
+}
+
+}  // namespace
+}  // namespace millrace

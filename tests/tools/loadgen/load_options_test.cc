@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/loadgen/load_options.h"
+
+#include <string>
+
+#include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "net/socket_address.h"
+
+namespace millrace {
+namespace {
+
+using ::testing::HasSubstr;
+
+LoadOptions Good() { return {.addresses = {SocketAddress::Loopback(7007)}}; }
+
+std::string ErrorOf(const LoadOptions& options) { return std::string(options.Check().message()); }
+
+TEST(LoadOptionsTest, DefaultsAreFine) { EXPECT_TRUE(Good().Check().ok()); }
+
+TEST(LoadOptionsTest, EachThatCannotBeIsNamed) {
+  LoadOptions options = Good();
+  options.addresses.clear();
+  EXPECT_THAT(ErrorOf(options), HasSubstr("no address"));
+  options = Good();
+  options.addresses.push_back(SocketAddress::Any(7007));
+  EXPECT_THAT(ErrorOf(options), HasSubstr("*:7007"));
+  options = Good();
+  options.connections = 0;
+  EXPECT_THAT(ErrorOf(options), HasSubstr("connections must be 1 to"));
+  options = Good();
+  options.message_bytes = 0;
+  EXPECT_THAT(ErrorOf(options), HasSubstr("message_bytes must be 1 to"));
+  options = Good();
+  options.pipeline = kPipelineMax + 1;
+  EXPECT_THAT(ErrorOf(options), HasSubstr("pipeline must be 1 to"));
+  options = Good();
+  options.duration = absl::ZeroDuration();
+  EXPECT_THAT(ErrorOf(options), HasSubstr("duration"));
+  options = Good();
+  options.threads = -1;
+  EXPECT_THAT(ErrorOf(options), HasSubstr("threads"));
+}
+
+TEST(LoadOptionsTest, WhatIsInFlightIsBounded) {
+  LoadOptions options = Good();
+  options.message_bytes = kMessageBytesMax;
+  options.pipeline = 4;
+  EXPECT_TRUE(options.Check().ok());
+  options.pipeline = 5;
+  EXPECT_THAT(ErrorOf(options), HasSubstr("message_bytes times pipeline"));
+}
+
+TEST(LoadOptionsTest, ModesHaveNames) {
+  for (const LoadMode mode : {LoadMode::kEcho, LoadMode::kChurn, LoadMode::kIdle}) {
+    EXPECT_EQ(LoadModeNamed(LoadModeName(mode)).value(), mode);
+  }
+  EXPECT_EQ(LoadModeNamed("chrun").status().message(), "must be echo, churn or idle");
+}
+
+}  // namespace
+}  // namespace millrace

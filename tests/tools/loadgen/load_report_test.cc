@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/loadgen/load_report.h"
+
+#include <string>
+
+#include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/tools/loadgen/json_reader.h"
+
+namespace millrace {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::Pair;
+
+LoadReport Report() {
+  LoadReport report = {.connections = 1000, .message_bytes = 4096, .pipeline = 2};
+  report.measured = absl::Milliseconds(2500);
+  report.messages = 1'234'567;
+  for (int us = 1; us <= 1000; ++us) report.latency.Add(absl::Microseconds(us));
+  report.latency.Add(absl::Milliseconds(25));
+  return report;
+}
+
+LoadReport FailedReport() {
+  LoadReport report = Report();
+  report.errors = {{"closed", 3}, {"timeout", 1234}};
+  report.first_error = "connection 7: the server closed";
+  return report;
+}
+
+TEST(LoadReportTest, RatesAreOverTheTimeMeasured) {
+  const LoadReport report = Report();
+  EXPECT_DOUBLE_EQ(report.messages_per_second(), 1'234'567 / 2.5);
+  EXPECT_DOUBLE_EQ(report.mib_per_second(), 1'234'567 / 2.5 * 4096 / 1'048'576);
+}
+
+TEST(LoadReportTest, NothingMeasuredIsARateOfZero) {
+  EXPECT_EQ(LoadReport().messages_per_second(), 0);
+  EXPECT_EQ(LoadReport().mib_per_second(), 0);
+}
+
+TEST(LoadReportTest, OkIsWithoutErrors) {
+  EXPECT_TRUE(Report().ok());
+  EXPECT_FALSE(FailedReport().ok());
+  EXPECT_EQ(FailedReport().error_count(), 1237);
+}
+
+TEST(LoadReportTest, TheTableIsAligned) {
+  EXPECT_EQ(Report().ToTable(),
+            "connections              1,000\n"
+            "seconds                   2.50\n"
+            "messages             1,234,567\n"
+            "messages/s             493,827\n"
+            "MiB/s                   1929.0\n"
+            "errors                       0\n"
+            "\n"
+            "latency\n"
+            "  min                   1.0 us\n"
+            "  p50                 501.1 us\n"
+            "  p90                 900.9 us\n"
+            "  p99                 991.0 us\n"
+            "  p99.9                1.00 ms\n"
+            "  p99.99              24.99 ms\n"
+            "  max                 25.00 ms\n");
+}
+
+TEST(LoadReportTest, TheTableListsErrorsByKind) {
+  EXPECT_THAT(FailedReport().ToTable(), HasSubstr("errors                   1,237\n"
+                                                  "  closed                     3\n"
+                                                  "  timeout                1,234\n"));
+}
+
+TEST(LoadReportTest, IdleConnectionsHaveNoMessages) {
+  LoadReport report = Report();
+  report.mode = LoadMode::kIdle;
+  EXPECT_THAT(report.ToTable(), Not(HasSubstr("messages")));
+  EXPECT_THAT(report.ToTable(), HasSubstr("\nconnect\n"));
+}
+
+TEST(LoadReportTest, JsonHasJustTheKeysThatArePromised) {
+  EXPECT_THAT(
+      ReadJson(FailedReport().ToJson()),
+      ElementsAre(Pair("mode", "\"echo\""), Pair("connections", "1000"),
+                  Pair("message_bytes", "4096"), Pair("pipeline", "2"), Pair("rate", "0"),
+                  Pair("seconds", "2.500000"), Pair("messages", "1234567"),
+                  Pair("messages_per_second", "493826.800"), Pair("mib_per_second", "1929.010937"),
+                  Pair("errors.closed", "3"), Pair("errors.timeout", "1234"),
+                  Pair("latency_us.min", "1.000"), Pair("latency_us.p50", "501.120"),
+                  Pair("latency_us.p90", "900.864"), Pair("latency_us.p99", "990.976"),
+                  Pair("latency_us.p999", "1000.192"), Pair("latency_us.p9999", "24993.792"),
+                  Pair("latency_us.max", "25000.000")));
+}
+
+TEST(LoadReportTest, WithoutErrorsThereIsAnEmptyObject) {
+  EXPECT_THAT(Report().ToJson(), HasSubstr("\"errors\": {}"));
+  EXPECT_FALSE(ReadJson(Report().ToJson()).empty());
+}
+
+TEST(LoadReportTest, NumbersHaveCommas) {
+  EXPECT_EQ(WithCommas(0), "0");
+  EXPECT_EQ(WithCommas(999), "999");
+  EXPECT_EQ(WithCommas(1000), "1,000");
+  EXPECT_EQ(WithCommas(-1000), "-1,000");
+  EXPECT_EQ(WithCommas(-999), "-999");
+  EXPECT_EQ(WithCommas(1234567890), "1,234,567,890");
+}
+
+}  // namespace
+}  // namespace millrace

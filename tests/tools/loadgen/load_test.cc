@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whole runs, on threads, against servers in this process. What a worker does in detail is in
+// load_worker_test; here it is about the run: that it begins, adds up and ends.
+#include "tools/loadgen/load.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "net/buffer.h"
+#include "net/event_loop.h"
+#include "net/event_loop_thread_pool.h"
+#include "net/function_handler.h"
+#include "net/socket.h"
+#include "net/socket_address.h"
+#include "net/tcp_connection.h"
+#include "net/tcp_server.h"
+#include "tests/support/server_thread.h"
+#include "tools/loadgen/load_options.h"
+#include "tools/loadgen/load_report.h"
+
+namespace millrace {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+
+constexpr int kConnections = 30;
+// A run that ends by itself, since nothing is left of it, must not need it.
+constexpr absl::Duration kForEver = absl::Hours(10);
+
+void Echo(TcpConnection& conn, Buffer& input) { conn.Send(std::move(input)); }
+
+LoadOptions Options(const ServerThread& server) {
+  return {.addresses = server.addresses(),
+          .threads = 3,
+          .connections = kConnections,
+          .duration = absl::Milliseconds(100),
+          .warmup = absl::ZeroDuration()};
+}
+
+TEST(LoadTest, WhatIsCountedAddsUp) {
+  ServerThread server({.on_data = Echo});
+  const LoadReport report = RunLoad(Options(server)).value();
+  EXPECT_TRUE(report.ok()) << report.first_error;
+  EXPECT_EQ(report.connections, kConnections);
+  EXPECT_EQ(report.measured, absl::Milliseconds(100));
+  EXPECT_EQ(report.latency.count(), report.messages);
+  const TcpServer::Stats stats = server.stats();
+  EXPECT_EQ(stats.accepted, kConnections);
+  EXPECT_EQ(stats.bytes_read, stats.bytes_written);
+  EXPECT_EQ(stats.bytes_read % 64, 0);
+  EXPECT_GE(stats.bytes_read, 64 * report.messages);
+  EXPECT_GE(stats.bytes_read, 64 * kConnections) << "each has sent at least one";
+  EXPECT_EQ(stats.closed_on_error, 0) << "all ended in good order";
+}
+
+TEST(LoadTest, ChurnAddsUpToo) {
+  ServerThread server({.on_data = Echo});
+  LoadOptions options = Options(server);
+  options.mode = LoadMode::kChurn;
+  const LoadReport report = RunLoad(options).value();
+  EXPECT_TRUE(report.ok()) << report.first_error;
+  EXPECT_EQ(report.latency.count(), report.messages);
+  EXPECT_GE(server.stats().accepted, report.messages);
+  EXPECT_EQ(server.stats().closed_on_error, 0);
+}
+
+TEST(LoadTest, MoreThreadsThanConnectionsAreNotNeeded) {
+  ServerThread server({.on_data = Echo});
+  LoadOptions options = Options(server);
+  options.connections = 1;
+  const LoadReport report = RunLoad(options).value();
+  EXPECT_TRUE(report.ok()) << report.first_error;
+  EXPECT_EQ(server.stats().accepted, 1);
+}
+
+TEST(LoadTest, AServerThatFlipsABitIsCaught) {
+  ServerThread server({.on_data = [](TcpConnection& conn, Buffer& input) {
+    input.data()[input.size() - 1] ^= 1;
+    conn.Send(std::move(input));
+  }});
+  LoadOptions options = Options(server);
+  options.duration = kForEver;
+  const LoadReport report = RunLoad(options).value();
+  EXPECT_FALSE(report.ok());
+  EXPECT_THAT(report.errors, ElementsAre(Pair("wrong_bytes", kConnections)));
+  EXPECT_THAT(report.first_error, HasSubstr("a byte came back as"));
+}
+
+TEST(LoadTest, AServerThatClosesEarlyEndsTheRun) {
+  ServerThread server({.on_open = [](TcpConnection& conn) { conn.CloseAfterFlush(); }});
+  LoadOptions options = Options(server);
+  options.duration = kForEver;
+  const LoadReport report = RunLoad(options).value();
+  EXPECT_THAT(report.errors, ElementsAre(Pair("closed", kConnections)));
+  EXPECT_LT(report.measured, kForEver);
+}
+
+TEST(LoadTest, AServerThatNeverAnswersDoesNotHangIt) {
+  ServerThread server({});
+  LoadOptions options = Options(server);
+  options.duration = absl::Milliseconds(10);
+  options.grace = absl::Milliseconds(10);
+  const LoadReport report = RunLoad(options).value();
+  EXPECT_THAT(report.errors, ElementsAre(Pair("timeout", kConnections)));
+  EXPECT_EQ(report.messages, 0);
+}
+
+TEST(LoadTest, NoServerIsAnErrorOfEachConnection) {
+  Socket bound = Socket::CreateFor(SocketAddress::Loopback(0)).value();
+  ASSERT_TRUE(bound.Bind(SocketAddress::Loopback(0)).ok());
+  const LoadOptions options = {.addresses = {bound.LocalAddress().value()},
+                               .connections = kConnections,
+                               .duration = kForEver};
+  const LoadReport report = RunLoad(options).value();
+  EXPECT_THAT(report.errors, ElementsAre(Pair("connect", kConnections)));
+  EXPECT_THAT(report.first_error, HasSubstr("Connection refused"));
+}
+
+TEST(LoadTest, ProgressIsTold) {
+  ServerThread server({.on_data = Echo});
+  LoadOptions options = Options(server);
+  options.mode = LoadMode::kIdle;
+  options.duration = absl::Milliseconds(2500);
+  int times = 0;
+  LoadProgress last;
+  const LoadReport report = RunLoad(options, [&](const LoadProgress& progress) {
+                              ++times;
+                              last = progress;
+                            }).value();
+  EXPECT_TRUE(report.ok()) << report.first_error;
+  EXPECT_GE(times, 1);
+  EXPECT_EQ(last.connections, kConnections);
+  EXPECT_EQ(last.phase, LoadProgress::Phase::kMeasuring);
+}
+
+TEST(LoadTest, OptionsThatCannotBeAreRefused) {
+  EXPECT_TRUE(absl::IsInvalidArgument(RunLoad({}).status()));
+}
+
+TEST(LoadTest, MoreConnectionsThanDescriptorsAreRefused) {
+  const LoadOptions options = {.addresses = {SocketAddress::Loopback(7)},
+                               .connections = 10'000'000};
+  const absl::Status status = RunLoad(options).status();
+  if (status.ok()) GTEST_SKIP() << "this machine allows them";
+  EXPECT_TRUE(absl::IsResourceExhausted(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("10000000 connections need 10000"));
+}
+
+}  // namespace
+}  // namespace millrace

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The load client as its users and their scripts meet it: output, files and exit codes.
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "net/buffer.h"
+#include "net/socket.h"
+#include "net/socket_address.h"
+#include "net/tcp_connection.h"
+#include "tests/support/child_process.h"
+#include "tests/support/server_thread.h"
+#include "tests/tools/loadgen/json_reader.h"
+
+namespace millrace {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+void Echo(TcpConnection& conn, Buffer& input) { conn.Send(std::move(input)); }
+
+void Spoil(TcpConnection& conn, Buffer& input) {
+  input.data()[0] ^= 1;
+  conn.Send(std::move(input));
+}
+
+ChildProcess::Result RunLoadgen(std::vector<std::string> flags) {
+  flags.insert(flags.begin(), "tools/loadgen/loadgen");
+  return RunProgram(flags);
+}
+
+// Against `server`, for a short time.
+ChildProcess::Result RunAgainst(const ServerThread& server, std::vector<std::string> flags) {
+  flags.insert(flags.begin(), {absl::StrCat("--connect=", server.addresses()[0]),
+                               "--connections=10", "--duration=100ms", "--warmup=0s"});
+  return RunLoadgen(std::move(flags));
+}
+
+std::vector<std::string> KeysOf(absl::string_view json) {
+  std::vector<std::string> keys;
+  for (auto& [key, value] : ReadJson(json)) keys.push_back(key);
+  return keys;
+}
+
+std::string TextOf(const std::string& path) {
+  std::ifstream file(path);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+const std::vector<std::string> kKeys = {
+    "mode",           "connections",     "message_bytes",    "pipeline",
+    "rate",           "seconds",         "messages",         "messages_per_second",
+    "mib_per_second", "latency_us.min",  "latency_us.p50",   "latency_us.p90",
+    "latency_us.p99", "latency_us.p999", "latency_us.p9999", "latency_us.max"};
+
+class LoadgenBinaryTest : public testing::Test {
+ protected:
+  void SetUp() override { ASSERT_NE(mkdtemp(folder_.data()), nullptr); }
+  void TearDown() override {
+    unlink(path().c_str());
+    rmdir(folder_.c_str());
+  }
+  std::string path() const { return folder_ + "/result.json"; }
+
+  std::string folder_ = "/tmp/loadgen_binary_test.XXXXXX";
+};
+
+TEST_F(LoadgenBinaryTest, AGoodRunShowsATableAndExitsWithZero) {
+  ServerThread server({.on_data = Echo});
+  for (const char* mode : {"echo", "churn", "idle"}) {
+    const ChildProcess::Result result = RunAgainst(server, {absl::StrCat("--mode=", mode)});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_EQ(result.err, "") << "no progress where there is no terminal";
+    EXPECT_THAT(result.out, StartsWith("connections                 10\n"));
+    EXPECT_THAT(result.out, HasSubstr("\nerrors                       0\n"));
+    EXPECT_THAT(result.out, HasSubstr("\n  p99.99 "));
+  }
+}
+
+TEST_F(LoadgenBinaryTest, JsonOnStdoutStandsAlone) {
+  ServerThread server({.on_data = Echo});
+  const ChildProcess::Result result = RunAgainst(server, {"--json=-", "--pipeline=3"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(KeysOf(result.out), kKeys);
+  const auto values = ReadJson(result.out);
+  const std::map<std::string, std::string> by_key(values.begin(), values.end());
+  EXPECT_EQ(by_key.at("mode"), "\"echo\"");
+  EXPECT_EQ(by_key.at("connections"), "10");
+  EXPECT_EQ(by_key.at("message_bytes"), "64");
+  EXPECT_EQ(by_key.at("pipeline"), "3");
+  EXPECT_EQ(by_key.at("rate"), "0");
+  EXPECT_EQ(by_key.at("seconds"), "0.100000");
+}
+
+TEST_F(LoadgenBinaryTest, JsonInAFileComesWithTheTable) {
+  ServerThread server({.on_data = Echo});
+  const ChildProcess::Result result = RunAgainst(server, {absl::StrCat("--json=", path())});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, StartsWith("connections "));
+  EXPECT_EQ(KeysOf(TextOf(path())), kKeys);
+}
+
+TEST_F(LoadgenBinaryTest, AFileThatCannotBeWrittenIsSaidBeforeTheRun) {
+  const ChildProcess::Result result = RunLoadgen({"--json=/no/such/folder/result.json"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.out, "");
+  EXPECT_EQ(result.err, "loadgen: --json=/no/such/folder/result.json: No such file or directory\n");
+}
+
+TEST_F(LoadgenBinaryTest, WrongBytesMakeItExitWithOneAndSayWhy) {
+  ServerThread server({.on_data = Spoil});
+  const ChildProcess::Result result = RunAgainst(server, {absl::StrCat("--json=", path())});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.out, HasSubstr("\n  wrong_bytes               10\n"));
+  EXPECT_THAT(result.err, StartsWith("loadgen: 10 errors, the first: connection "));
+  EXPECT_THAT(result.err, HasSubstr("a byte came back as 0x"));
+  EXPECT_THAT(KeysOf(TextOf(path())), testing::Contains("errors.wrong_bytes"));
+}
+
+TEST_F(LoadgenBinaryTest, NoServerMakesItExitWithOneAndSayWhy) {
+  Socket bound = Socket::CreateFor(SocketAddress::Loopback(0)).value();
+  ASSERT_TRUE(bound.Bind(SocketAddress::Loopback(0)).ok());
+  const std::string address = bound.LocalAddress().value().ToString();
+  const ChildProcess::Result result = RunLoadgen({absl::StrCat("--connect=", address)});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.err, StartsWith("loadgen: 100 errors, the first: "));
+  EXPECT_THAT(result.err, HasSubstr(address));
+  EXPECT_THAT(result.err, HasSubstr("Connection refused"));
+}
+
+TEST_F(LoadgenBinaryTest, ConnectMayBeGivenSeveralTimes) {
+  ServerThread first({.on_data = Echo}), second({.on_data = Echo});
+  const ChildProcess::Result result =
+      RunAgainst(first, {absl::StrCat("--connect=", second.addresses()[0])});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(first.stats().accepted, 5);
+  EXPECT_EQ(second.stats().accepted, 5);
+}
+
+TEST_F(LoadgenBinaryTest, BadFlagsAreRefusedInOneLine) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"--mode=chaos", "loadgen: --mode=chaos: must be echo, churn or idle\n"},
+      {"--connections=0", "loadgen: --connections=0: must be a whole number from 1 to 10000000\n"},
+      {"--connect=nowhere",
+       "loadgen: --connect=nowhere: address \"nowhere\": no port: expected ADDRESS:PORT or "
+       "unix:PATH\n"},
+      {"--connect=*:7007", "loadgen: *:7007 is not one address to connect to\n"},
+      {"--report=x.html", "loadgen: --report: no such flag; see --help\n"},
+      {"--duration=0s", "loadgen: --duration=0s: must be 1ms or more\n"},
+  };
+  for (const auto& [flag, error] : cases) {
+    const ChildProcess::Result result = RunLoadgen({flag});
+    EXPECT_EQ(result.exit_code, 1) << flag;
+    EXPECT_EQ(result.out, "") << flag;
+    EXPECT_EQ(result.err, error);
+  }
+}
+
+TEST_F(LoadgenBinaryTest, HelpListsItsFlags) {
+  const ChildProcess::Result result = RunLoadgen({"--help"});
+  EXPECT_EQ(result.exit_code, 0);
+  for (const char* flag : {"--connect=", "--threads=", "--connections=", "--message_bytes=",
+                           "--pipeline=", "--duration=", "--warmup=", "--mode=", "--json="}) {
+    EXPECT_THAT(result.out, HasSubstr(flag));
+  }
+  EXPECT_THAT(result.out, Not(HasSubstr("--rate")));
+}
+
+}  // namespace
+}  // namespace millrace
