@@ -210,12 +210,12 @@ void EventLoop::Dispatch(const ReadyEvent& event) {
 
 void EventLoop::RunPosts() {
   for (Closure& post : posts_) {
-    Closure work =
-        std::move(post);  // So that what it holds goes with it, and not with the last one.
-    std::move(work)();
+    std::move(post)();
+    post = nullptr;  // So that what it holds goes with it, and not with the last one.
   }
   counters_.posts_run.Add(posts_.size());
   posts_.clear();
+  if (posts_.capacity() > kPostsKeptMax) posts_.shrink_to_fit();
 }
 
 void EventLoop::CallEndsOfTurn() {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every bound of the core that is not a field of some Options struct, and the defaults of those
-// that are: with its unit in its name, and its reason beside it. Constants; any thread.
+// Bounds of the core, and the defaults of those that users may change in a limits or options
+// struct: with its unit in its name, and its reason beside it. docs/limits.md lists all. Constants;
+// any thread.
 //
 //   for (int i = 0; i < kAcceptsPerTurnMax; ++i) ...
 
@@ -33,6 +34,9 @@ inline constexpr absl::Duration kAcceptRetryDelay = absl::Milliseconds(100);
 // Closures that may wait in a loop's mailbox. Far above any sane burst: it is there to turn a
 // producer gone wild into refused posts and not into an exhausted machine.
 inline constexpr size_t kPostsMax = size_t{1} << 20;
+// Room for closures that a loop keeps, twice, for the next burst: 512 KiB. More goes back to the
+// system, or one wild moment would cost each loop up to 64 MiB for ever.
+inline constexpr size_t kPostsKeptMax = size_t{1} << 14;
 
 // One receive buffer serves all connections of a loop, and a turn reads from a connection once, so
 // this is also the most that a flooder gets of a turn. A quarter of a usual second-level cache:
@@ -57,7 +61,7 @@ inline constexpr size_t kOutputBlocksKeptMax = 64;
 inline constexpr size_t kOutputTakeOverBytes = 1024;
 // Pieces of one gathering write; past a few dozen, the call's fixed cost is spread thin enough.
 inline constexpr int kOutputPiecesPerWriteMax = 64;
-// Gathering writes of one connection in a turn, before the others have theirs.
+// Gathering writes of one connection in a row, before the others have theirs.
 inline constexpr int kWritesPerTurnMax = 16;
 
 // How long we wait for the peer's end after we sent ours, reading and dropping what still comes. To
@@ -74,6 +78,7 @@ inline constexpr int kConnectionsMax = 60'000;
 // How long to wait for a connection to be made. A lost SYN is sent again after 1, 3 and 7 seconds.
 inline constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
 
+static_assert(kPostsKeptMax <= kPostsMax);
 static_assert(kOutputBytesLow < kOutputBytesHigh && kOutputBytesHigh < kOutputBytesMax);
 static_assert(kReceiveBufferBytes <= kInputBytesMax, "what one read brings must fit");
 static_assert(kReceiveBufferBytes + kOutputBytesHigh < kOutputBytesMax,
