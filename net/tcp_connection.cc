@@ -64,6 +64,7 @@ void TcpConnection::Shake() {
     return Fail(absl::UnavailableError("the peer left during the handshake"));
   }
   state_ = State::kOpen;
+  last_read_ = last_write_ = loop().now();  // The handshake had a limit of its own.
   told_open_ = true;
   owner_.counters().opened.Increment();
   ++in_handler_;
@@ -136,6 +137,7 @@ void TcpConnection::TakeEnd() {
   ++in_handler_;
   handler_->OnEndOfInput(*this, input_);
   --in_handler_;
+  input_.Clear();  // No more comes that could complete it.
 }
 
 bool TcpConnection::MayQueue(uint64_t n) {
