@@ -12,6 +12,7 @@
 
 #include "absl/log/log.h"
 #include "absl/memory/memory.h"
+#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 
 namespace millrace {
@@ -71,8 +72,9 @@ absl::StatusOr<Socket> ListenAt(const SocketAddress& address, const ListenOption
   MILLRACE_ASSIGN_OR_RETURN(Socket socket, Socket::CreateFor(address));
   MILLRACE_RETURN_IF_ERROR(Configure(socket, address, options));
   MILLRACE_RETURN_IF_ERROR(socket.Bind(address));
-  MILLRACE_RETURN_IF_ERROR(socket.Listen(options.backlog));
-  return socket;
+  const absl::Status status = socket.Listen(options.backlog);
+  if (status.ok()) return socket;
+  return absl::Status(status.code(), absl::StrCat(address, ": ", status.message()));
 }
 
 Acceptor::Acceptor(EventLoop& loop, Socket listener, SocketAddress address, OnAccept on_accept,

@@ -3,10 +3,8 @@
 // Acceptor listens at one address and hands each accepted socket to a callback. Loop-only; owned by
 // whoever wants the connections; destroying it stops listening.
 //
-//   auto acceptor = Acceptor::Listen(loop, address, {}, [&](Socket socket, const SocketAddress&
-//   peer) {
-//     ...
-//   });
+//   auto acceptor = Acceptor::Listen(
+//       loop, address, {}, [&](Socket socket, const SocketAddress& peer) { ... });
 //
 // Nothing that a peer or an exhausted machine does ends it. What accept(2) calls an error of the
 // one connection is counted and passed over. Out of descriptors or memory, it turns away some of

@@ -43,12 +43,13 @@ class ConnectionHandler {
   // Output fell to the low mark after it had been above the high one: there is room again.
   virtual void OnWritable(TcpConnection&) LOOP_ONLY {}
 
-  // The peer will send no more, and left `rest` unread. We may still send. Usually what we owe it
-  // is sent and that is the end; who wants to go on overrides this.
+  // The peer will send no more; what you left unread so far is `rest`, and dropped after this call.
+  // We may still send. Usually what we owe the peer is sent and that is the end; who wants to go on
+  // overrides this.
   virtual void OnEndOfInput(TcpConnection& conn, Buffer& rest) LOOP_ONLY;
 
   // The server wants to end (TcpServer::Drain): say goodbye, finish, close when done. What is open
-  // when the grace is over is aborted.
+  // when the grace is over is closed.
   virtual void OnDrain(TcpConnection&) LOOP_ONLY {}
 
   // The connection has ended. The last call, once for each OnOpen(). `why` is OK after an orderly

@@ -36,9 +36,9 @@ class ConnectionTable final : public Deferred, public ConnectionOwner {
   // Called after each end, when the handler knows; also for what failed to open.
   void set_on_end(absl::AnyInvocable<void()> on_end) LOOP_ONLY { on_end_ = std::move(on_end); }
 
-  // Makes a connection of a connected socket. What goes wrong is logged, counted as failed_to_open,
-  // and told to on_end. Both factories may be empty, or say no: plain transport, refused
-  // connection.
+  // Makes a connection of a connected socket. If it fails, or the handler's factory refuses it,
+  // that is counted as failed_to_open, and told to on_end; failures are logged as well. An empty
+  // transport factory means plain.
   void Open(Socket socket, const SocketAddress& peer, const TransportFactory& transport,
             const HandlerFactory& handler) LOOP_ONLY;
   size_t size() const LOOP_ONLY { return size_; }

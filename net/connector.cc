@@ -27,11 +27,18 @@ void Connector::Connect(const SocketAddress& address, const ConnectOptions& opti
 
 // OK if there is something to wait for: a connection that is made at once is writable at once.
 absl::Status Connector::Begin(const ConnectOptions& options) {
-  MILLRACE_ASSIGN_OR_RETURN(socket_, Socket::CreateFor(address_));
-  if (options.local_address) MILLRACE_RETURN_IF_ERROR(socket_.Bind(*options.local_address));
+  const absl::Status prepared = Prepare(options);
+  if (!prepared.ok()) return Failure(prepared);
   MILLRACE_RETURN_IF_ERROR(socket_.Connect(address_).status());
-  MILLRACE_ASSIGN_OR_RETURN(registration_, loop_.Watch(socket_.fd(), Io::kWrite, *this));
+  absl::StatusOr<Registration> watch = loop_.Watch(socket_.fd(), Io::kWrite, *this);
+  if (!watch.ok()) return Failure(watch.status());
+  registration_ = *std::move(watch);
   return absl::OkStatus();
+}
+
+absl::Status Connector::Prepare(const ConnectOptions& options) {
+  MILLRACE_ASSIGN_OR_RETURN(socket_, Socket::CreateFor(address_));
+  return options.local_address ? socket_.Bind(*options.local_address) : absl::OkStatus();
 }
 
 void Connector::OnIo(Io) {

@@ -47,6 +47,7 @@ class Connector final : public IoHandler {
  private:
   void OnIo(Io ready) override LOOP_ONLY;
   absl::Status Begin(const ConnectOptions& options) LOOP_ONLY;
+  absl::Status Prepare(const ConnectOptions& options) LOOP_ONLY;
   absl::Status CheckConnected() LOOP_ONLY;
   void OnTimer() LOOP_ONLY;
   absl::Status Failure(const absl::Status& why) const;

@@ -36,6 +36,12 @@ class LoopRef {
   // then `work` was destroyed unrun. True is a promise: it runs before Run() returns.
   bool Post(Closure work) const { return mailbox_ != nullptr && mailbox_->Post(std::move(work)); }
 
+  // The same, but a full mailbox takes it too: for the few posts that end or resume something, and
+  // without which somebody would wait for ever. False only once the loop has stopped.
+  bool PostAlways(Closure work) const {
+    return mailbox_ != nullptr && mailbox_->PostAlways(std::move(work));
+  }
+
   // Asks the loop to end its Run(); see EventLoop::Stop().
   void Stop() const {
     if (mailbox_ != nullptr) mailbox_->RequestStop();

@@ -17,10 +17,10 @@ void Mailbox::DropReference() {
   if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
 }
 
-bool Mailbox::Post(Closure work) {
+bool Mailbox::Post(Closure work, size_t posts_max) {
   {
     absl::MutexLock lock(&mutex_);
-    if (closed_ || posts_.size() >= posts_max_) return false;
+    if (closed_ || posts_.size() >= posts_max) return false;
     posts_.push_back(std::move(work));
   }
   Nudge();

@@ -13,6 +13,8 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -37,7 +39,9 @@ class Mailbox {
 
   // Leaves `work` for the loop, behind all that this thread posted before. False once closed or
   // while full: then `work` is destroyed, unrun, before this returns.
-  bool Post(Closure work) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool Post(Closure work) { return Post(std::move(work), posts_max_); }
+  // The same without the bound: false only once closed.
+  bool PostAlways(Closure work) { return Post(std::move(work), SIZE_MAX); }
 
   // Asks the loop to stop at the end of its turn. May be called again, and after the end.
   void RequestStop();
@@ -59,6 +63,7 @@ class Mailbox {
   Mailbox(Wakeup wakeup, size_t posts_max) : wakeup_(std::move(wakeup)), posts_max_(posts_max) {}
   ~Mailbox() = default;
 
+  bool Post(Closure work, size_t posts_max) ABSL_LOCKS_EXCLUDED(mutex_);
   // Tells the loop that there is something; rings only if it may be asleep.
   void Nudge();
 

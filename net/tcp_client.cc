@@ -56,17 +56,20 @@ void TcpClient::OnResult(absl::StatusOr<Socket> socket) {
   if (status.ok() && options_.no_delay) status = socket->SetNoDelay();
   if (!status.ok()) return OnFailed(status);
   attempts_ = 0;
-  backoff_.Reset();
+  bytes_read_before_ = counters_.bytes_read.value();
   table_->Open(*std::move(socket), options_.address, options_.transport, options_.handler);
 }
 
 void TcpClient::OnFailed(const absl::Status& why) {
   const bool gives_up = options_.attempts_max > 0 && attempts_ >= options_.attempts_max;
-  if (options_.retry && !gives_up) RetryLater();
+  if ((options_.retry || options_.reconnect) && !gives_up) RetryLater();
   if (options_.on_connect_failed) options_.on_connect_failed(why);
 }
 
+// A peer that accepts and at once closes is not to be stormed: only one that spoke starts the
+// pauses anew.
 void TcpClient::OnConnectionEnd() {
+  if (counters_.bytes_read.value() > bytes_read_before_) backoff_.Reset();
   if (options_.reconnect) RetryLater();
 }
 

@@ -49,10 +49,11 @@ class TcpClient {
     ConnectionLimits limits = {};
     ConnectOptions connect = {};
     bool no_delay = true;
-    // Pauses between tries; none: one try. A connection made starts them anew.
+    // Pauses between tries; none: one try. A connection on which something came starts them anew.
     std::optional<Backoff::Options> retry = {};
     int attempts_max = 0;  // In a row, before it gives up; 0: never.
-    // Whether to connect again, after a pause of `retry`, when a connection has ended.
+    // Whether to connect again, after a pause, when a connection has ended; and to go on trying,
+    // with the default pauses if `retry` is none.
     bool reconnect = false;
     // Hears of each try that failed, and why. May destroy the client. will_retry() tells what is
     // next.
@@ -68,6 +69,7 @@ class TcpClient {
   // Starts to connect; what comes of it is told later. Does nothing while it connects, waits to, or
   // is connected.
   void Connect() LOOP_ONLY;
+  // There is a connection, which may still be shaking hands.
   bool connected() const LOOP_ONLY { return table_->size() > 0; }
   // A try is under way, or will be after a pause.
   bool will_retry() const LOOP_ONLY { return connector_.connecting() || retry_timer_.armed(); }
@@ -95,6 +97,7 @@ class TcpClient {
   Connector connector_;
   Timer retry_timer_;
   int attempts_ = 0;
+  uint64_t bytes_read_before_ = 0;  // When the connection was made.
 };
 
 }  // namespace millrace

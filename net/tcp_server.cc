@@ -19,6 +19,16 @@ class TcpServer::Control final : public IoHandler {
                                                   drained_(server.parts_.size()) {}
 
   Token token() const { return name_.token(); }
+  // Runs `work` on the main loop, unless the server is gone by then. Any thread; never refused for
+  // lack of room, since the server's end hangs on it.
+  static void Reach(const LoopRef& main, Token token, absl::AnyInvocable<void(Control&) &&> work) {
+    main.PostAlways([token, work = std::move(work)]() mutable {
+      AssertOnLoop();
+      IoHandler* const control = EventLoop::Current()->Find(token);
+      if (control != nullptr) std::move(work)(static_cast<Control&>(*control));
+    });
+  }
+
   void OnIo(Io) override LOOP_ONLY {}  // It watches nothing.
 
   void Drain(absl::Duration grace, Closure done) LOOP_ONLY;
@@ -42,7 +52,7 @@ void TcpServer::Control::Drain(absl::Duration grace, Closure done) {
   server_.parts_[0].shard->Drain(grace);
   if (!name_.active()) return;  // A handler has destroyed the server.
   for (size_t i = 1; i < server_.parts_.size(); ++i) {
-    server_.parts_[i].loop.Post([shard = server_.parts_[i].shard, grace] {
+    server_.parts_[i].loop.PostAlways([shard = server_.parts_[i].shard, grace] {
       AssertOnLoop();
       shard->Drain(grace);
     });
@@ -59,14 +69,14 @@ void TcpServer::Control::TellIfDone() {
   for (const bool drained : drained_) {
     if (!drained) return;
   }
-  for (Closure& done : std::exchange(done_, {})) server_.main_ref_.Post(std::move(done));
+  for (Closure& done : std::exchange(done_, {})) server_.main_ref_.PostAlways(std::move(done));
 }
 
 void TcpServer::Control::ResumeAccepting() {
   server_.parts_[0].shard->ResumeAccepting();
   if (server_.options_.accepting == Accepting::kOnMainLoop) return;
   for (size_t i = 1; i < server_.parts_.size(); ++i) {
-    server_.parts_[i].loop.Post([shard = server_.parts_[i].shard] {
+    server_.parts_[i].loop.PostAlways([shard = server_.parts_[i].shard] {
       AssertOnLoop();
       shard->ResumeAccepting();
     });
@@ -110,9 +120,9 @@ std::unique_ptr<ServerShard> TcpServer::MakeShard(EventLoop& loop, size_t index)
       .on_connection_end = [this] { OnConnectionEnd(); },
       .on_drained =
           [main = main_ref_, token = control_->token(), index] {
-            PostTo(main, token, [index](IoHandler& control) {
+            Control::Reach(main, token, [index](Control& control) {
               AssertOnLoop();
-              static_cast<Control&>(control).OnShardDrained(index);
+              control.OnShardDrained(index);
             });
           },
   };
@@ -131,7 +141,7 @@ std::unique_ptr<ServerShard> TcpServer::MakeShard(EventLoop& loop, size_t index)
 absl::Status TcpServer::Ask(Part& part, absl::FunctionRef<absl::Status(EventLoop&)> work) {
   absl::Status answer = absl::FailedPreconditionError("a worker loop has stopped");
   absl::Notification answered;
-  const bool posted = part.loop.Post([&] {
+  const bool posted = part.loop.PostAlways([&] {
     answer = work(*EventLoop::Current());
     answered.Notify();
   });
@@ -230,17 +240,18 @@ bool TcpServer::Admit(ServerShard& acceptor) {
 
 void TcpServer::OnConnectionEnd() {
   if (open_.fetch_sub(1, std::memory_order_relaxed) != options_.connections_max) return;
-  PostTo(main_ref_, control_->token(), [](IoHandler& control) {
+  Control::Reach(main_ref_, control_->token(), [](Control& control) {
     AssertOnLoop();
-    static_cast<Control&>(control).ResumeAccepting();
+    control.ResumeAccepting();
   });
 }
 
 void TcpServer::Drain(absl::Duration grace, Closure done) {
-  PostTo(main_ref_, control_->token(), [grace, done = std::move(done)](IoHandler& control) mutable {
-    AssertOnLoop();
-    static_cast<Control&>(control).Drain(grace, std::move(done));
-  });
+  Control::Reach(main_ref_, control_->token(),
+                 [grace, done = std::move(done)](Control& control) mutable {
+                   AssertOnLoop();
+                   control.Drain(grace, std::move(done));
+                 });
 }
 
 // Main first: after it, no more connections are handed to the others.
@@ -254,7 +265,7 @@ TcpServer::~TcpServer() {
       main_.Release(*part.shard);
       continue;
     }
-    part.loop.Post([shard = part.shard, why] {
+    part.loop.PostAlways([shard = part.shard, why] {
       AssertOnLoop();
       shard->End(why);
       EventLoop::Current()->Release(*shard);

@@ -83,9 +83,10 @@ class TcpServer {
   // Where it listens, with real ports: those of Options::addresses, then those of the listeners.
   const std::vector<SocketAddress>& addresses() const { return addresses_; }
 
-  // Stops listening, tells handlers OnDrain(), waits `grace` for connections to end, and aborts the
-  // rest with DeadlineExceeded. Then calls `done` on the main loop: after that no callback runs.
-  // Any thread. Again: the nearer end counts, and each `done` is called.
+  // Stops listening, tells handlers OnDrain(), waits `grace` for connections to end, and then
+  // closes the rest with DeadlineExceeded (resetting those that still have output). Then calls
+  // `done` on the main loop: after that no callback runs. Any thread. Again: the nearer end counts,
+  // and each `done` is called.
   void Drain(absl::Duration grace, Closure done);
 
   struct Stats {

@@ -146,6 +146,7 @@ TEST_F(ConnectorTest, OutOfDescriptorsIsAStatus) {
   Connect(address_);
   ASSERT_TRUE(HasResult());
   EXPECT_EQ(result_->status().code(), absl::ErrnoToStatusCode(EMFILE));
+  EXPECT_THAT(result_->status().message(), HasSubstr(address_.ToString()));
 }
 
 TEST_F(ConnectorTest, InterruptedConnectGoesOn) {

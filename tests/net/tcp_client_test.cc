@@ -137,11 +137,47 @@ TEST_F(TcpClientTest, ReconnectsWhenTheConnectionEnds) {
   Connect(std::move(options));
   for (size_t connections = 1; connections <= 3; ++connections) {
     ASSERT_TRUE(UntilAccepted(connections));
+    peers_.back().Send("x");
+    ASSERT_TRUE(Until([&] { return log_.received.size() == connections; }));
     peers_.back().Reset();
     ASSERT_TRUE(Until([&] { return log_.closes.size() == connections; }));
     EXPECT_TRUE(client_->will_retry());
-    loop_.Advance(absl::Seconds(1));  // A connection that was made starts the pauses anew.
+    loop_.Advance(absl::Seconds(1));  // One on which something came starts the pauses anew.
   }
+}
+
+TEST_F(TcpClientTest, PeerThatAcceptsAndClosesIsNotStormed) {
+  TcpClient::Options options = Options();
+  options.retry = Backoff::Options{.initial = absl::Seconds(1), .jitter = 0};
+  options.reconnect = true;
+  Connect(std::move(options));
+  for (size_t connections = 1; connections <= 3; ++connections) {
+    ASSERT_TRUE(UntilAccepted(connections));
+    peers_.back().Close();
+    ASSERT_TRUE(Until([&] { return log_.closes.size() == connections; }));
+    loop_.Advance(absl::Seconds(1 << (connections - 1)) - absl::Milliseconds(1));
+    loop_.Steps(2);
+    EXPECT_EQ(peers_.size(), connections) << "too early";
+    loop_.Advance(absl::Milliseconds(1));
+  }
+}
+
+TEST_F(TcpClientTest, ReconnectGoesOnTryingWithoutBeingToldHow) {
+  TcpClient::Options options = Options();
+  options.reconnect = true;
+  Connect(std::move(options));
+  ASSERT_TRUE(UntilAccepted(1));
+  acceptor_.reset();
+  peers_.back().Close();
+  EXPECT_TRUE(Until([&] {
+    loop_.Advance(absl::Seconds(10));
+    return failures_.size() >= 3;
+  }));
+  Listen(address_);
+  EXPECT_TRUE(Until([&] {
+    loop_.Advance(absl::Seconds(10));
+    return peers_.size() == 2;
+  }));
 }
 
 TEST_F(TcpClientTest, UnansweredConnectTimesOut) {

@@ -376,6 +376,35 @@ TEST_P(TcpServerTest, DrainedWorkersThatStopCountAsDone) {
   EXPECT_TRUE(Until([&] { return drain_done_; }));
 }
 
+// What ends or resumes something must get through, however full the mailboxes are.
+TEST(TcpServerFullMailboxTest, StillResumesDrainsAndEnds) {
+  TestLoop main({.posts_max = 1});
+  Tally tally;
+  auto workers = EventLoopThreadPool::Start({.threads = 1, .loop = {.posts_max = 1}}).value();
+  auto server = TcpServer::Start(*main, workers.get(),
+                                 {.addresses = {SocketAddress::Loopback(0)},
+                                  .handler = [&] { return std::make_unique<EchoHandler>(tally); },
+                                  .connections_max = 1})
+                    .value();
+  Peer first = Peer::ConnectedTo(server->addresses()[0]);
+  ASSERT_TRUE(main.StepUntil([&] { return tally.opened == 1; }));
+  Peer second = Peer::ConnectedTo(server->addresses()[0]);
+  const auto fill = [&] {
+    EXPECT_TRUE(main->ref().Post([] {}));
+    EXPECT_FALSE(main->ref().Post([] {}));
+  };
+  fill();
+  first.Close();
+  ASSERT_TRUE(main.StepUntil([&] { return tally.opened == 2; }));
+  fill();
+  bool done = false;
+  server->Drain(absl::Milliseconds(1), [&] { done = true; });
+  EXPECT_TRUE(main.StepUntil([&] { return done; }));
+  fill();
+  server.reset();
+  EXPECT_EQ(tally.closed, 2);
+}
+
 // Without workers, handlers run on the main loop, and may do this.
 TEST(TcpServerOnMainTest, MayBeDestroyedInsideEachCallback) {
   for (const std::string where : {"open", "data", "end", "drain", "close"}) {
