@@ -57,6 +57,10 @@ class IntrusiveList {
     DCHECK(!empty());
     return static_cast<T&>(*head_.next_);
   }
+  T& back() {
+    DCHECK(!empty());
+    return static_cast<T&>(*head_.prev_);
+  }
 
   // Requires: `item` is in no list by this link.
   void PushBack(T& item) {
@@ -71,6 +75,12 @@ class IntrusiveList {
   // Requires: not empty. Takes the first one out and returns it.
   T& PopFront() {
     T& item = front();
+    static_cast<Link&>(item).Unlink();
+    return item;
+  }
+  // The same for the last one.
+  T& PopBack() {
+    T& item = back();
     static_cast<Link&>(item).Unlink();
     return item;
   }

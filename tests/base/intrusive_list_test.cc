@@ -56,6 +56,16 @@ TEST_F(IntrusiveListTest, KeepsTheOrderOfPushBack) {
   EXPECT_TRUE(Linked(b_));
 }
 
+TEST_F(IntrusiveListTest, PopBackTakesTheLastOut) {
+  list_.PushBack(a_);
+  list_.PushBack(b_);
+  EXPECT_EQ(&list_.back(), &b_);
+  EXPECT_EQ(&list_.PopBack(), &b_);
+  EXPECT_FALSE(Linked(b_));
+  EXPECT_EQ(&list_.PopBack(), &a_);
+  EXPECT_TRUE(list_.empty());
+}
+
 TEST_F(IntrusiveListTest, PopFrontTakesTheFirstOut) {
   list_.PushBack(a_);
   list_.PushBack(b_);
