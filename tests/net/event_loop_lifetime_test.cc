@@ -136,11 +136,12 @@ TEST_F(EventLoopLifetimeTest, LoopThatNeverRanDestroysItsPostsUnrun) {
 
 TEST_F(EventLoopLifetimeTest, PostsThatNeverRanDieBeforeWhatTheyWereFor) {
   Mortal& kept = loop_->Keep(NewMortal('k'));
-  loop_->ref().Post([this, &kept, end = absl::MakeCleanup([&] {
-                                    AssertOnLoop();
-                                    loop_->Release(kept);
-                                    dead_ += 'p';
-                                  })] { FAIL(); });
+  auto release = [this, &kept] {
+    AssertOnLoop();
+    loop_->Release(kept);
+    dead_ += 'p';
+  };
+  loop_->ref().Post([end = absl::MakeCleanup(release)] { FAIL(); });
   test_loop_.Destroy();
   EXPECT_EQ(dead_, "pk");
 }

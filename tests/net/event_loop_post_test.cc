@@ -2,6 +2,7 @@
 //
 // Posts and stops, from the loop's own thread and from others.
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -35,6 +36,7 @@ class RunningLoop {
     thread_ = std::thread([this, &born] {
       const std::unique_ptr<EventLoop> loop = EventLoop::Create().value();
       ref_ = loop->ref();
+      counters_ = &loop->counters();
       born.Notify();
       loop->Run();
     });
@@ -43,6 +45,7 @@ class RunningLoop {
   ~RunningLoop() { Join(); }
 
   const LoopRef& ref() const { return ref_; }
+  uint64_t turns() const { return counters_->turns.value(); }  // Not once it has been stopped.
   void Join() {
     ref_.Stop();
     if (thread_.joinable()) thread_.join();
@@ -56,6 +59,7 @@ class RunningLoop {
 
  private:
   LoopRef ref_;
+  const LoopCounters* counters_ = nullptr;
   std::thread thread_;
 };
 
@@ -141,6 +145,14 @@ TEST_F(EventLoopPostTest, SleepingLoopIsAlwaysWoken) {
   InThreads(2, [&](int) {
     for (int i = 0; i < 1000; ++i) loop.Flush();
   });
+}
+
+// Else the first post to a sleeping loop would be the end of its sleep for ever.
+TEST_F(EventLoopPostTest, LoopThatWasWokenFallsAsleepAgain) {
+  constexpr uint64_t kPosts = 1000;
+  RunningLoop loop;
+  for (uint64_t i = 0; i < kPosts; ++i) loop.Flush();
+  EXPECT_LE(loop.turns(), 2 * kPosts + 2) << "one for each post, one for a bell that rang late";
 }
 
 TEST_F(EventLoopPostTest, TwoLoopsPostToEachOther) {
