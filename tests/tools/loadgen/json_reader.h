@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ReadJson() reads an object of numbers, strings and such objects, as RFC 8259 writes them but for
-// escapes, in the order they stand: enough to check that what we write can be read. Test-only.
+// ReadJson() reads an object of numbers, strings and such objects, in the order they stand:
+// of RFC 8259 all but escapes and exponents. Enough to check that what we write can be read.
+// Test-only.
 //
 //   EXPECT_THAT(ReadJson("{\"a\": {\"b\": 1.5}}"), ElementsAre(Pair("a.b", "1.5")));
 

@@ -4,17 +4,14 @@
 // load_worker_test; here it is about the run: that it begins, adds up and ends.
 #include "tools/loadgen/load.h"
 
-#include <memory>
 #include <string>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "net/buffer.h"
-#include "net/event_loop.h"
-#include "net/event_loop_thread_pool.h"
-#include "net/function_handler.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
 #include "net/tcp_connection.h"
@@ -28,7 +25,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using ::testing::Pair;
 
 constexpr int kConnections = 30;

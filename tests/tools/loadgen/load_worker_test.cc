@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "base/monotonic_time.h"
 #include "gmock/gmock.h"
