@@ -83,8 +83,8 @@ class Socket {
   Accepted Accept();
 
   // kDone: connected. kWantWrite: under way; when the socket is writable, TakeError() tells how it
-  // went. A Unix listener whose queue is full makes this ResourceExhausted: no event would tell when
-  // to try again.
+  // went. A Unix listener whose queue is full makes this ResourceExhausted: no event would tell
+  // when to try again.
   absl::StatusOr<IoResult> Connect(const SocketAddress& address);
   // The error that is pending on the socket, which is cleared by asking.
   absl::Status TakeError();

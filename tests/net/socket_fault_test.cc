@@ -6,13 +6,17 @@
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
@@ -131,6 +135,25 @@ TEST_F(SocketFaultTest, EveryErrorOfAcceptIsHandedOnAndTheNextIsTaken) {
     EXPECT_EQ(next.error, 0);
     EXPECT_TRUE(next.socket.valid());
   }
+}
+
+// A file in the current folder whose name, with an "@" first, would be read as another one's.
+TEST_F(SocketFaultTest, PeerWhoseAddressCannotBeToldIsNotTaken) {
+  ASSERT_EQ(chdir(::testing::TempDir().c_str()), 0);
+  sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = {}};
+  memset(name.sun_path, '@', sizeof(name.sun_path) - 1);
+  unlink(name.sun_path);
+  const SocketAddress address = SocketAddress::Unix(absl::StrCat("@socket_fault_test-", getpid()));
+  Socket listener = Socket::CreateFor(address).value();
+  ASSERT_TRUE(listener.Bind(address).ok());
+  ASSERT_TRUE(listener.Listen(1).ok());
+  Socket client = Socket::CreateFor(address).value();
+  ASSERT_EQ(bind(client.fd(), reinterpret_cast<sockaddr*>(&name), sizeof(name)), 0);
+  ASSERT_TRUE(client.Connect(address).ok());
+  const Socket::Accepted accepted = listener.Accept();
+  EXPECT_EQ(accepted.error, EAFNOSUPPORT);
+  EXPECT_FALSE(accepted.socket.valid());
+  unlink(name.sun_path);
 }
 
 TEST_F(SocketFaultTest, ConnectsErrorsNameTheAddress) {
