@@ -24,7 +24,6 @@
 namespace millrace {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 // A socket as the test wants it: takes `room` bytes in all, at most `per_call` of them at once.
@@ -63,7 +62,7 @@ class Sink final : public Transport {
   absl::Status error;
 
   std::string taken;
-  std::vector<absl::string_view> pieces;  // What the last call was offered.
+  std::vector<absl::string_view> pieces;  // What the last call was offered; gone once written.
   int writes = 0;
 
  private:
@@ -143,7 +142,7 @@ TEST_F(OutputQueueTest, SmallWritesShareABlockAndGoInOnePiece) {
   EXPECT_EQ(queue().bytes(), 13u);
   EXPECT_EQ(blocks(), 1u);
   EXPECT_EQ(Drained(), "one two three");
-  EXPECT_THAT(sink_.pieces, ElementsAre("one two three"));
+  EXPECT_EQ(sink_.pieces.size(), 1u);
   EXPECT_EQ(sink_.writes, 1);
   EXPECT_EQ(blocks(), 0u);
 }
