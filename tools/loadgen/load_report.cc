@@ -73,10 +73,12 @@ std::string LoadReport::ToTable() const {
   }
   rows.emplace_back("errors", WithCommas(error_count()));
   for (const auto& [kind, count] : errors) rows.emplace_back("  " + kind, WithCommas(count));
-  rows.emplace_back("", "");
-  rows.emplace_back(LatencyTitle(mode), "");
-  for (const Percentile& each : kPercentiles) {
-    rows.emplace_back(absl::StrCat("  ", each.name), Readable(latency.Percentile(each.percent)));
+  if (latency.count() > 0) {
+    rows.emplace_back("", "");
+    rows.emplace_back(LatencyTitle(mode), "");
+    for (const Percentile& each : kPercentiles) {
+      rows.emplace_back(absl::StrCat("  ", each.name), Readable(latency.Percentile(each.percent)));
+    }
   }
   std::string table;
   for (const auto& [name, value] : rows) {

@@ -74,6 +74,17 @@ TEST(LoadReportTest, TheTableListsErrorsByKind) {
                                                   "  timeout                1,234\n"));
 }
 
+TEST(LoadReportTest, WithoutATimeMeasuredThereAreNoPercentiles) {
+  EXPECT_EQ(LoadReport({.connections = 3, .errors = {{"connect", 3}}}).ToTable(),
+            "connections                  3\n"
+            "seconds                   0.00\n"
+            "messages                     0\n"
+            "messages/s                   0\n"
+            "MiB/s                      0.0\n"
+            "errors                       3\n"
+            "  connect                    3\n");
+}
+
 TEST(LoadReportTest, IdleConnectionsHaveNoMessages) {
   LoadReport report = Report();
   report.mode = LoadMode::kIdle;
