@@ -141,7 +141,6 @@ void EventLoop::Run() {
 }
 
 bool EventLoop::RunOnce(absl::Duration max_wait) {
-  if (ended_) return false;
   BindToThread();
   AssertOnLoop();
   CurrentLoop scope(this);
@@ -157,7 +156,6 @@ void EventLoop::End() {
   RunPosts();
   CallEndsOfTurn();
   DestroyDeferred();
-  ended_ = true;
   thread_ = std::thread::id();
 }
 

@@ -177,7 +177,6 @@ class EventLoop {
   const std::unique_ptr<Poller> poller_;
   const LoopRef mailbox_;
   std::thread::id thread_;  // None before it first runs, and after its end.
-  bool ended_ = false;
   LoopCounters counters_;
 
   TimerWheel timers_;

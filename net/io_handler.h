@@ -29,7 +29,8 @@ class IoHandler : public Deferred {
   // the system call that follows tells which. May end any registration, its own too.
   virtual void OnIo(Io ready) LOOP_ONLY = 0;
 
-  // Comes once at the end of the turn in which Registration::CallAtEndOfTurn() was called.
+  // Comes at the end of the turn, once for each Registration::CallAtEndOfTurn() in it. One that is
+  // asked for by an end of turn, or later, comes in the next turn.
   virtual void OnEndOfTurn() LOOP_ONLY {}
 };
 

@@ -32,8 +32,8 @@ class LoopRef {
   }
 
   // Runs `work` on the loop in a later turn, also when called on the loop itself; in order with
-  // what this thread posted before. False once the loop has stopped, or if kPostsMax wait already:
-  // then `work` was destroyed unrun. True is a promise: it runs before Run() returns.
+  // what this thread posted before. False once the loop has stopped, or if Options::posts_max wait
+  // already: then `work` was destroyed unrun. True is a promise: it runs before Run() returns.
   bool Post(Closure work) const { return mailbox_ != nullptr && mailbox_->Post(std::move(work)); }
 
   // The same, but a full mailbox takes it too: for the few posts that end or resume something, and

@@ -17,7 +17,7 @@ void Mailbox::DropReference() {
   if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
 }
 
-bool Mailbox::Post(Closure work, size_t posts_max) {
+bool Mailbox::Post(Closure&& work, size_t posts_max) {
   {
     absl::MutexLock lock(&mutex_);
     if (closed_ || posts_.size() >= posts_max) return false;

@@ -31,7 +31,7 @@ using Closure = absl::AnyInvocable<void() &&>;
 
 class Mailbox {
  public:
-  // Holds `posts_max` closures at most. The caller gets the first reference.
+  // Post() fills it with `posts_max` closures at most. The caller gets the first reference.
   static absl::StatusOr<Mailbox*> Create(size_t posts_max);
 
   void AddReference() { references_.fetch_add(1, std::memory_order_relaxed); }
@@ -63,7 +63,7 @@ class Mailbox {
   Mailbox(Wakeup wakeup, size_t posts_max) : wakeup_(std::move(wakeup)), posts_max_(posts_max) {}
   ~Mailbox() = default;
 
-  bool Post(Closure work, size_t posts_max) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool Post(Closure&& work, size_t posts_max) ABSL_LOCKS_EXCLUDED(mutex_);
   // Tells the loop that there is something; rings only if it may be asleep.
   void Nudge();
 

@@ -124,6 +124,16 @@ TEST_F(EventLoopPostTest, OneTooManyIsRefusedUntilTheLoopHasTakenSome) {
   EXPECT_EQ(run, 3);
 }
 
+TEST_F(EventLoopPostTest, WhatMustNotBeLostIsTakenAllTheSameAndKeepsItsPlace) {
+  TestLoop loop({.posts_max = 1});
+  std::string order;
+  EXPECT_TRUE(loop->ref().Post([&] { order += 'a'; }));
+  EXPECT_TRUE(loop->ref().PostAlways([&] { order += 'b'; }));
+  EXPECT_FALSE(loop->ref().Post([&] { order += 'c'; }));
+  loop.Step();
+  EXPECT_EQ(order, "ab");
+}
+
 TEST_F(EventLoopPostTest, EachThreadsPostsRunInItsOrder) {
   constexpr int kProducers = 4, kPosts = 2500;
   int next[kProducers] = {};

@@ -33,6 +33,7 @@ class LoopRefTest : public ::testing::Test {
 TEST_F(LoopRefTest, DefaultOneNamesNoLoop) {
   const LoopRef none;
   EXPECT_TRUE(Refuses(none));
+  EXPECT_FALSE(none.PostAlways([] { FAIL(); }));
   none.Stop();
   EXPECT_EQ(none, LoopRef());
   EXPECT_NE(none, loop_->ref());
@@ -69,6 +70,7 @@ TEST_F(LoopRefTest, IsHarmlessOnceTheLoopIsGone) {
   const LoopRef ref = loop_->ref();
   loop_.reset();
   EXPECT_TRUE(Refuses(ref));
+  EXPECT_FALSE(ref.PostAlways([] { FAIL(); }));
   ref.Stop();
   const LoopRef copy = ref;
   EXPECT_TRUE(Refuses(copy));

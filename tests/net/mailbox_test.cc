@@ -49,14 +49,13 @@ class MailboxTest : public ::testing::Test {
 
   MailboxReference mailbox_ = MakeMailbox();
   ScopedFault rings_{Call::kWrite, {.fd = mailbox_->wakeup().fd()}};
+  std::string read_;
 
  private:
   std::string Read(std::vector<Closure>& posts) {
     for (Closure& post : posts) std::move(post)();
     return std::exchange(read_, "");
   }
-
-  std::string read_;
 };
 
 // --- Taking ---
@@ -80,6 +79,19 @@ TEST_F(MailboxTest, OneWithoutRoomRefusesUntilItIsEmptied) {
   EXPECT_EQ(Take(), "ab");
   EXPECT_TRUE(Post('d'));
   EXPECT_EQ(Take(), "d");
+}
+
+TEST_F(MailboxTest, WhatMustNotBeLostIsTakenByAFullOneAndByNoClosedOne) {
+  mailbox_ = MakeMailbox(1);
+  const auto post_always = [this](char letter) {
+    return mailbox_->PostAlways([this, letter] { read_ += letter; });
+  };
+  EXPECT_TRUE(Post('a'));
+  EXPECT_TRUE(post_always('b'));
+  EXPECT_TRUE(post_always('c'));
+  EXPECT_FALSE(Post('d'));
+  EXPECT_EQ(Close(), "abc");
+  EXPECT_FALSE(post_always('e'));
 }
 
 TEST_F(MailboxTest, ClosingHandsOutTheLastPostsAndRefusesMore) {
@@ -222,7 +234,7 @@ void InThreads(int count, Work work) {
   for (std::thread& thread : threads) thread.join();
 }
 
-// A wake-up that is lost hangs this test: each post waits for the one before to have been run.
+// A wake-up that is lost hangs the next three: each post waits for an earlier one to have been run.
 TEST_F(MailboxTest, NoWakeUpIsLost) {
   Sleeper sleeper(*mailbox_);
   InThreads(3, [this](int) {
@@ -232,6 +244,34 @@ TEST_F(MailboxTest, NoWakeUpIsLost) {
       run.WaitForNotification();
     }
   });
+}
+
+// Posts twice in a row and goes on as soon as both have been run: so that one comes while the loop
+// takes the other, or falls asleep, and there is nobody who would wake it later.
+void PostInPairs(Mailbox& mailbox) {
+  std::atomic<int> run{0};
+  for (int round = 1; round <= 10'000; ++round) {
+    for (int i = 0; i < 2; ++i) ASSERT_TRUE(mailbox.Post([&run] { ++run; }));
+    for (int spins = 1; run < 2 * round; ++spins) {
+      if (spins % 100 == 0) std::this_thread::yield();
+    }
+  }
+}
+
+TEST_F(MailboxTest, NoWakeUpIsLostWhileItFallsAsleep) {
+  Sleeper sleeper(*mailbox_);
+  PostInPairs(*mailbox_);
+}
+
+TEST_F(MailboxTest, NoPostIsOverlookedWhileItTakesOthers) {
+  std::thread loop([this] {
+    while (!mailbox_->stop_requested()) {
+      if (Take().empty()) std::this_thread::yield();
+    }
+  });
+  PostInPairs(*mailbox_);
+  mailbox_->RequestStop();
+  loop.join();
 }
 
 TEST_F(MailboxTest, StopIsHeardHoweverSoonItComes) {
