@@ -170,7 +170,8 @@ TEST_F(EventLoopPostTest, TwoLoopsPostToEachOther) {
   absl::Notification done;
   std::function<void(int)> play = [&](int left) {
     if (left == 0) return done.Notify();
-    const LoopRef& to = left % 2 == 0 ? ping.ref() : pong.ref();
+    // A copy: the game may be over before the call is.
+    const LoopRef to = left % 2 == 0 ? ping.ref() : pong.ref();
     EXPECT_TRUE(to.Post([&play, left] { play(left - 1); }));
   };
   play(1001);
