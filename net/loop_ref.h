@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // LoopRef names a loop to other threads: a copyable pointer's worth that is safe to use for ever.
-// It does not keep the loop alive; once that is gone, posts are refused.
+// It does not keep the loop alive; once that is gone, posts are refused. Hold one of your own: to
+// refer to somebody else's is to rely on that being there until the call is over.
 //
 //   LoopRef ref = loop.ref();
 //   std::thread([ref] { if (!ref.Post([] { ... })) LOG(INFO) << "too late"; });
