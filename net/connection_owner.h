@@ -68,8 +68,9 @@ class ConnectionOwner {
   ConnectionMemory& memory() const { return memory_; }
   ConnectionCounters& counters() const { return counters_; }
 
-  // `conn` has ended, and its handler has been told: it is to be destroyed later.
-  virtual void OnConnectionEnd(TcpConnection& conn) LOOP_ONLY = 0;
+  // `conn` has ended, and is to be destroyed later. If it had been opened its handler knows, and
+  // `failure` is OK; else nobody knows yet, and `failure` says why it never opened.
+  virtual void OnConnectionEnd(TcpConnection& conn, const absl::Status& failure) LOOP_ONLY = 0;
 
  protected:
   ~ConnectionOwner() = default;

@@ -21,7 +21,7 @@ absl::StatusOr<std::unique_ptr<Transport>> MakeTransport(Socket socket,
 
 ConnectionTable::~ConnectionTable() {
   AssertOnLoop();
-  on_end_ = nullptr;
+  StopTelling();
   CloseAll(absl::CancelledError("its owner is gone"));
 }
 
@@ -30,18 +30,22 @@ void ConnectionTable::Open(Socket socket, const SocketAddress& peer,
                            const HandlerFactory& handler_factory) {
   absl::StatusOr<std::unique_ptr<Transport>> transport =
       MakeTransport(std::move(socket), transport_factory);
+  if (!transport.ok()) return RefuseToOpen(peer, transport.status());
   std::unique_ptr<ConnectionHandler> handler;
   if (!closing_ && handler_factory) handler = handler_factory();
-  if (!transport.ok() || handler == nullptr) {
-    LOG_IF_EVERY_N_SEC(WARNING, !transport.ok(), 1)
-        << "connection of " << peer.ToString() << " refused: " << transport.status();
-    counters().failed_to_open.Increment();
-    return TellEnd();
+  if (handler == nullptr) {
+    return RefuseToOpen(peer, absl::FailedPreconditionError("there is no handler for it"));
   }
   auto* conn = new TcpConnection(*this, *std::move(transport), peer, std::move(handler));
   connections_.PushBack(*conn);
   ++size_;
   conn->Start();
+}
+
+void ConnectionTable::RefuseToOpen(const SocketAddress& peer, const absl::Status& why) {
+  LOG_EVERY_N_SEC(WARNING, 1) << "connection of " << peer << " refused: " << why;
+  counters().failed_to_open.Increment();
+  TellEnd(why);
 }
 
 // By name, since a handler may destroy the server, and with it all connections.
@@ -61,15 +65,15 @@ void ConnectionTable::CloseAll(const absl::Status& why) {
   while (!connections_.empty()) connections_.PopFront().EndNow(why);
 }
 
-void ConnectionTable::OnConnectionEnd(TcpConnection& conn) {
+void ConnectionTable::OnConnectionEnd(TcpConnection& conn, const absl::Status& failure) {
   static_cast<ListLink<TcpConnection>&>(conn).Unlink();
   --size_;
   loop().DestroyLater(std::unique_ptr<Deferred>(&conn));
-  TellEnd();
+  TellEnd(failure);
 }
 
-void ConnectionTable::TellEnd() {
-  if (on_end_) on_end_();
+void ConnectionTable::TellEnd(const absl::Status& failure) {
+  if (on_end_ && !silent_) on_end_(failure);
 }
 
 }  // namespace millrace

@@ -33,8 +33,12 @@ class ConnectionTable final : public Deferred, public ConnectionOwner {
   // Ends what is still open, as CloseAll() does.
   ~ConnectionTable() override;
 
-  // Called after each end, when the handler knows; also for what failed to open.
-  void set_on_end(absl::AnyInvocable<void()> on_end) LOOP_ONLY { on_end_ = std::move(on_end); }
+  // Called after each end. `failure` is OK if the handler knows; else it says why the connection
+  // was never opened. May do anything but replace itself.
+  using OnEnd = absl::AnyInvocable<void(const absl::Status& failure)>;
+  void set_on_end(OnEnd on_end) LOOP_ONLY { on_end_ = std::move(on_end); }
+  // Calls it no more. Legal from inside it.
+  void StopTelling() LOOP_ONLY { silent_ = true; }
 
   // Makes a connection of a connected socket. If it fails, or the handler's factory refuses it,
   // that is counted as failed_to_open, and told to on_end; failures are logged as well. An empty
@@ -49,13 +53,15 @@ class ConnectionTable final : public Deferred, public ConnectionOwner {
   void CloseAll(const absl::Status& why) LOOP_ONLY;
 
  private:
-  void OnConnectionEnd(TcpConnection& conn) override LOOP_ONLY;
-  void TellEnd() LOOP_ONLY;
+  void OnConnectionEnd(TcpConnection& conn, const absl::Status& failure) override LOOP_ONLY;
+  void RefuseToOpen(const SocketAddress& peer, const absl::Status& why) LOOP_ONLY;
+  void TellEnd(const absl::Status& failure) LOOP_ONLY;
 
   IntrusiveList<TcpConnection, TcpConnection> connections_;
   size_t size_ = 0;
   bool closing_ = false;
-  absl::AnyInvocable<void()> on_end_;
+  bool silent_ = false;
+  OnEnd on_end_;
 };
 
 }  // namespace millrace

@@ -31,7 +31,7 @@ ServerShard::ServerShard(EventLoop& loop, const Plan& plan, Counters& counters, 
         AssertOnLoop();
         table_.CloseAll(absl::DeadlineExceededError("the server's drain timeout is over"));
       }) {
-  table_.set_on_end([this] {
+  table_.set_on_end([this](const absl::Status&) {
     AssertOnLoop();
     OnConnectionEnd();
   });

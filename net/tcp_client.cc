@@ -21,9 +21,9 @@ TcpClient::TcpClient(EventLoop& loop, Options options)
       }) {
   CHECK(options_.handler) << "TcpClient needs a handler factory";
   CHECK_OK(options_.limits.Check());
-  table_->set_on_end([this] {
+  table_->set_on_end([this](const absl::Status& failure) {
     AssertOnLoop();
-    OnConnectionEnd();
+    failure.ok() ? OnConnectionEnd() : OnFailed(failure);
   });
 }
 
@@ -31,7 +31,7 @@ TcpClient::TcpClient(EventLoop& loop, Options options)
 // turn.
 TcpClient::~TcpClient() {
   AssertOnLoop();
-  table_->set_on_end(nullptr);
+  table_->StopTelling();
   table_->CloseAll(absl::CancelledError("the client was destroyed"));
   loop_.DestroyLater(std::move(table_));
   loop_.DestroyLater(std::move(settings_));
@@ -55,7 +55,6 @@ void TcpClient::OnResult(absl::StatusOr<Socket> socket) {
   absl::Status status = socket.status();
   if (status.ok() && options_.no_delay) status = socket->SetNoDelay();
   if (!status.ok()) return OnFailed(status);
-  attempts_ = 0;
   bytes_read_before_ = counters_.bytes_read.value();
   table_->Open(*std::move(socket), options_.address, options_.transport, options_.handler);
 }
@@ -69,6 +68,7 @@ void TcpClient::OnFailed(const absl::Status& why) {
 // A peer that accepts and at once closes is not to be stormed: only one that spoke starts the
 // pauses anew.
 void TcpClient::OnConnectionEnd() {
+  attempts_ = 0;
   if (counters_.bytes_read.value() > bytes_read_before_) backoff_.Reset();
   if (options_.reconnect) RetryLater();
 }

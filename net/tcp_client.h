@@ -55,7 +55,8 @@ class TcpClient {
     // Whether to connect again, after a pause, when a connection has ended; and to go on trying,
     // with the default pauses if `retry` is none.
     bool reconnect = false;
-    // Hears of each try that failed, and why. May destroy the client. will_retry() tells what is
+    // Hears of each try that failed, and why: also when the connection was made but not opened, for
+    // its transport could not shake hands. May destroy the client. will_retry() tells what is
     // next.
     absl::AnyInvocable<void(const absl::Status& why)> on_connect_failed = {};
     uint64_t seed = 0;  // Of the pauses' jitter; 0: from the system.

@@ -312,7 +312,7 @@ void TcpConnection::Finish(const absl::Status& why) {
     LOG_EVERY_N_SEC(WARNING, 1) << "connection of " << peer_ << " failed to open: " << why;
     counters.failed_to_open.Increment();
   }
-  owner_.OnConnectionEnd(*this);
+  owner_.OnConnectionEnd(*this, told_open_ ? absl::OkStatus() : why);
 }
 
 void TcpConnection::TellDrain() {

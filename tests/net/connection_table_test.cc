@@ -23,7 +23,7 @@ using ::testing::ElementsAre;
 class ConnectionTableTest : public ConnectionTest {
  protected:
   void CountEnds() {
-    table().set_on_end([this] { ++ends_; });
+    table().set_on_end([this](const absl::Status&) { ++ends_; });
   }
   // The peer finds its connection closed at once, in whichever way.
   void ExpectClosed(Peer& peer) {
@@ -160,7 +160,8 @@ TEST_F(ConnectionTableTest, AHandlerMayCloseAllWhenItIsClosed) {
 
 TEST_F(ConnectionTableTest, AnEndMayOpenTheNext) {
   std::vector<Peer> peers;
-  table().set_on_end([&] {
+  table().set_on_end([&](const absl::Status& failure) {
+    EXPECT_TRUE(failure.ok());
     if (peers.size() < 5) peers.push_back(Open());
   });
   peers.push_back(Open());

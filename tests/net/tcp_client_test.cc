@@ -205,6 +205,33 @@ TEST_F(TcpClientTest, HandlerThatIsNullEndsTheAttempt) {
   Connect(std::move(options));
   EXPECT_TRUE(Until([&] { return client_->counters().failed_to_open.value() == 1; }));
   EXPECT_FALSE(client_->connected());
+  EXPECT_EQ(failures_.size(), 1u);
+}
+
+TEST_F(TcpClientTest, TransportThatFailsIsToldAndTriedAgain) {
+  TcpClient::Options options = Options();
+  options.transport = [](Socket) { return absl::InternalError("no certificate"); };
+  options.retry = Backoff::Options{.initial = absl::Seconds(1), .jitter = 0};
+  options.attempts_max = 2;
+  Connect(std::move(options));
+  ASSERT_TRUE(Until([&] { return failures_.size() == 1; }));
+  EXPECT_EQ(failures_[0].message(), "no certificate");
+  EXPECT_TRUE(client_->will_retry());
+  loop_.Advance(absl::Seconds(1));
+  ASSERT_TRUE(Until([&] { return failures_.size() == 2; }));
+  EXPECT_FALSE(client_->will_retry()) << "attempts_max counts these, too";
+}
+
+TEST_F(TcpClientTest, MayBeDestroyedWhenItsTransportFails) {
+  TcpClient::Options options = Options();
+  bool told = false;
+  options.transport = [](Socket) { return absl::InternalError("no certificate"); };
+  options.on_connect_failed = [&](const absl::Status&) {
+    client_.reset();
+    told = true;
+  };
+  Connect(std::move(options));
+  EXPECT_TRUE(Until([&] { return told; }));
 }
 
 TEST_F(TcpClientTest, DestroyedWithAConnectionItTellsTheHandler) {

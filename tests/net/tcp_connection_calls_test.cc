@@ -29,7 +29,7 @@ class TcpConnectionCallsTest : public ConnectionTest {
   void CloseTable() { table().CloseAll(absl::CancelledError("all")); }
   // As a server or a client that is destroyed does.
   void DestroyTable() {
-    table().set_on_end(nullptr);
+    table().StopTelling();
     CloseTable();
     ForgetTable();
   }
