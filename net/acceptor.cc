@@ -163,11 +163,11 @@ bool Acceptor::Failed(int error) {
 
 void Acceptor::Rest(int error) {
   counters_.rests.Increment();
+  if (error == EMFILE || error == ENFILE) RefuseSome();
   LOG_EVERY_N_SEC(WARNING, 5) << "accept at " << address_.ToString() << ": " << strerror(error)
                               << "; resting for " << kAcceptRetryDelay << " (rest "
                               << counters_.rests.value() << ", " << counters_.refused.value()
                               << " connections turned away)";
-  if (error == EMFILE || error == ENFILE) RefuseSome();
   rest_timer_.Arm(kAcceptRetryDelay);
   UpdateInterest();
 }

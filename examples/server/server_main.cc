@@ -3,8 +3,10 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/select.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -93,14 +95,32 @@ absl::Status Announce(const std::vector<SocketAddress>& addresses) {
 
 void LogEnd(const ServerProgram& program, const TcpServer::Stats& stats) {
   LOG(INFO) << program.name << ": ended after " << stats.accepted << " connections ("
-            << stats.closed_on_error << " broken), " << stats.bytes_read << " bytes in, "
-            << stats.bytes_written << " out";
+            << stats.closed_on_error << " ended on an error or a limit, " << stats.failed_to_open
+            << " could not be opened, " << stats.refused << " turned away), " << stats.bytes_read
+            << " bytes in, " << stats.bytes_written << " out";
+}
+
+int64_t UsableDescriptors(const std::string& poller) {
+  const int64_t limit = RaiseDescriptorLimit();
+  return poller == "select" ? std::min<int64_t>(limit, FD_SETSIZE) : limit;
+}
+
+// Who comes when there is no descriptor left is turned away; below the cap, it waits. So the cap is
+// no higher than what there is, less what the process itself has open.
+void CapConnections(ServerProgram& program, int64_t descriptors) {
+  constexpr int64_t kOwn = 64;
+  const int64_t room = std::max(descriptors - kOwn, descriptors / 2);
+  if (program.connections_max <= room) return;
+  LOG(WARNING) << program.name << ": " << descriptors << " descriptors are not enough for "
+               << program.connections_max << " connections: at most " << room << " at once";
+  program.connections_max = static_cast<int>(room);
 }
 
 // Each thing uses those that stand before it, and goes before them.
 absl::Status Serve(ServerProgram& program, const Settings& settings) {
   AssertOnLoop();
-  const int64_t descriptors = RaiseDescriptorLimit();
+  const int64_t descriptors = UsableDescriptors(settings.poller);
+  CapConnections(program, descriptors);
   MILLRACE_ASSIGN_OR_RETURN(PollerFactory poller, PollerNamed(settings.poller));
   MILLRACE_ASSIGN_OR_RETURN(std::unique_ptr<EventLoop> main, EventLoop::Create({.poller = poller}));
   Ending ending(*main, program, settings.drain_timeout);

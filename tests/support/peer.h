@@ -32,7 +32,8 @@ class Peer {
   size_t SendSome(absl::string_view bytes);
   // Sends all, waiting for room. Requires that somebody reads in another thread, or that it fits.
   void Send(absl::string_view bytes);
-  // What is there now, "" if nothing is; sets ended() at the end of the stream, reset() if it broke.
+  // What is there now, "" if nothing is; sets ended() at the end of the stream, reset() if it
+  // broke.
   std::string ReceiveSome();
   // Waits for `n` bytes. Shorter if the stream ends first.
   std::string Receive(size_t n);

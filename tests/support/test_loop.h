@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// TestLoop is an EventLoop in the test's own thread, stepped by hand, whose time is a FakeClock: real
-// sockets, no sleeping, no wall clock. The test plays the loop's thread.
+// TestLoop is an EventLoop in the test's own thread, stepped by hand, whose time is a FakeClock:
+// real sockets, no sleeping, no wall clock. The test plays the loop's thread.
 //
 //   TestLoop loop;
 //   ASSERT_TRUE(loop.StepUntil([&] { return handler.opened; }));
@@ -37,7 +37,8 @@ class TestLoop {
     for (int i = 0; i < count; ++i) Step();
   }
   // Turns until `done` is true; false if it does not come true. The wait in a turn only spares the
-  // processor while the kernel, or another thread, brings what we wait for; it ends when that comes.
+  // processor while the kernel, or another thread, brings what we wait for; it ends when that
+  // comes.
   bool StepUntil(absl::FunctionRef<bool()> done) {
     for (int i = 0; i < kTurnsMax; ++i) {
       if (done()) return true;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/loadgen/load.h"
 
+#include <signal.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -14,6 +17,7 @@
 #include "base/thread_role.h"
 #include "net/event_loop.h"
 #include "net/event_loop_thread_pool.h"
+#include "net/signal_watcher.h"
 #include "net/timer_wheel.h"
 #include "tools/loadgen/load_session.h"
 #include "tools/loadgen/load_tally.h"
@@ -44,6 +48,8 @@ class LoadRun {
   void StartWorker(size_t index) LOOP_ONLY;
   void OnOpened(int connected) LOOP_ONLY;
   void OnDone() LOOP_ONLY;
+  absl::Status WatchSignals() LOOP_ONLY;
+  void Finish() LOOP_ONLY;
   // Runs `work` on the loop of each worker, with it.
   void TellWorkers(void (*work)(LoadWorker&, MonotonicTime, MonotonicTime)) LOOP_ONLY;
   void OnTick() LOOP_ONLY;
@@ -58,6 +64,7 @@ class LoadRun {
   std::unique_ptr<EventLoop> main_;
   std::unique_ptr<EventLoopThreadPool> pool_;
   std::optional<Timer> ticker_;
+  std::unique_ptr<SignalWatcher> signals_;
 
   size_t opened_ = 0, done_ = 0;  // Workers.
   int connected_ = 0;
@@ -74,6 +81,7 @@ absl::StatusOr<LoadReport> LoadRun::Run() {
       ReserveDescriptors(options_.connections + kOtherDescriptors + threads * kDescriptorsPerLoop,
                          absl::StrCat(options_.connections, " connections")));
   MILLRACE_ASSIGN_OR_RETURN(main_, EventLoop::Create());
+  if (options_.ends_on_signal) MILLRACE_RETURN_IF_ERROR(WatchSignals());
   MILLRACE_ASSIGN_OR_RETURN(pool_,
                             EventLoopThreadPool::Start({.threads = threads, .name = "load"}));
   workers_.resize(pool_->size());
@@ -86,8 +94,27 @@ absl::StatusOr<LoadReport> LoadRun::Run() {
   if (on_progress_) ticker_->ArmEvery(absl::Seconds(1));
   main_->Run();
   ticker_.reset();
+  signals_.reset();
   pool_->Stop();
   return Report();
+}
+
+absl::Status LoadRun::WatchSignals() {
+  MILLRACE_ASSIGN_OR_RETURN(signals_,
+                            SignalWatcher::Create(*main_, {SIGINT, SIGTERM}, [this](int number) {
+                              AssertOnLoop();
+                              if (signals_->heard() > 1) _exit(128 + number);
+                              Finish();
+                            }));
+  return absl::OkStatus();
+}
+
+// What is under way may still come back; nothing new is begun.
+void LoadRun::Finish() {
+  TellWorkers([](LoadWorker& worker, MonotonicTime, MonotonicTime) {
+    AssertOnLoop();
+    worker.Finish();
+  });
 }
 
 void LoadRun::StartWorker(size_t index) {
@@ -133,12 +160,7 @@ void LoadRun::TellWorkers(void (*work)(LoadWorker&, MonotonicTime, MonotonicTime
 void LoadRun::OnOpened(int connected) {
   connected_ += connected;
   if (++opened_ < workers_.size()) return;
-  if (connected_ == 0) {  // All that is left may be retries in vain.
-    return TellWorkers([](LoadWorker& worker, MonotonicTime, MonotonicTime) {
-      AssertOnLoop();
-      worker.Finish();
-    });
-  }
+  if (connected_ == 0) return Finish();  // All that is left may be retries in vain.
   begin_ = main_->clock().Now() + options_.warmup;
   end_ = begin_ + options_.duration;
   TellWorkers([](LoadWorker& worker, MonotonicTime begin, MonotonicTime end) {

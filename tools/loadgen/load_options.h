@@ -46,6 +46,10 @@ struct LoadOptions {
   absl::Duration connect_timeout = absl::Seconds(10);
   absl::Duration grace = absl::Seconds(5);
 
+  // Whether SIGINT and SIGTERM end the run early, with what was measured so far; a second one ends
+  // the process. Only for main(), since signals are the whole process's.
+  bool ends_on_signal = false;
+
   // InvalidArgument that says what cannot be.
   absl::Status Check() const;
 

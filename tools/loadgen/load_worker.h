@@ -82,7 +82,7 @@ class LoadWorker final : public Deferred, private LoadSession::Owner {
   int pending_ = 0;
   bool connects_later_ = false;
   bool finishing_ = false;
-  int connected_ = 0;  // First connections.
+  int connected_ = 0;             // First connections.
   MonotonicTime last_connected_;  // Or when it started.
 
   Timer rest_timer_, end_timer_, grace_timer_;

@@ -5,6 +5,9 @@
 //
 //   bazel run //tools/loadgen -- --connect=127.0.0.1:7007 --connections=1000 --json=result.json
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdio>
 #include <memory>
@@ -77,12 +80,20 @@ struct CloseFile {
 };
 using File = std::unique_ptr<FILE, CloseFile>;
 
-// Opened before the run, since it would be a pity to find out after it. Null: not to a file.
+// Opened before the run, since it would be a pity to find out after it; but what is in it stays
+// until there is something better. Null: not to a file.
 absl::StatusOr<File> OpenJson(const std::string& path) {
   if (path.empty() || path == "-") return nullptr;
-  File file(fopen(path.c_str(), "w"));
+  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  File file(fd < 0 ? nullptr : fdopen(fd, "w"));
   if (file == nullptr) return absl::ErrnoToStatus(errno, absl::StrCat("--json=", path));
   return file;
+}
+
+// A file that is no regular one, such as a pipe, cannot be cut, and need not be.
+bool Replace(FILE* file, const std::string& text) {
+  if (ftruncate(fileno(file), 0) != 0 && errno != EINVAL) return false;
+  return fputs(text.c_str(), file) >= 0 && fflush(file) == 0;
 }
 
 absl::Status RunAndPrint(const LoadOptions& options, const std::string& json) {
@@ -91,7 +102,7 @@ absl::Status RunAndPrint(const LoadOptions& options, const std::string& json) {
   if (!PrintOutput(json == "-" ? report.ToJson() : report.ToTable())) {
     return absl::UnavailableError("stdout takes nothing");
   }
-  if (file != nullptr && (fputs(report.ToJson().c_str(), file.get()) < 0 || fflush(file.get()))) {
+  if (file != nullptr && !Replace(file.get(), report.ToJson())) {
     return absl::ErrnoToStatus(errno, absl::StrCat("--json=", json));
   }
   if (report.ok()) return absl::OkStatus();
@@ -102,7 +113,7 @@ absl::Status RunAndPrint(const LoadOptions& options, const std::string& json) {
 int Main(int argc, char** argv) {
   OccupyStandardDescriptors();
   absl::InitializeLog();
-  LoadOptions options;
+  LoadOptions options = {.ends_on_signal = true};
   std::string json;
   FlagSet flags(
       kProgram,

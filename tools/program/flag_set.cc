@@ -194,8 +194,7 @@ std::optional<int> FlagSet::ParseCommandLine(int argc, char** argv) {
   const std::vector<absl::string_view> arguments(argv + std::min(argc, 1), argv + argc);
   const absl::Status status = Parse(arguments);
   if (help_wanted_) {
-    PrintOutput(Help());
-    return 0;
+    return PrintOutput(Help()) ? 0 : 1;
   }
   if (status.ok()) return std::nullopt;
   PrintError(program_, status);
