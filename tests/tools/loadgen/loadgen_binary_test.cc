@@ -2,9 +2,11 @@
 //
 // The load client as its users and their scripts meet it: output, files and exit codes.
 
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -13,6 +15,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "net/buffer.h"
@@ -103,6 +106,41 @@ TEST_F(LoadgenBinaryTest, JsonOnStdoutStandsAlone) {
   EXPECT_EQ(by_key.at("pipeline"), "3");
   EXPECT_EQ(by_key.at("rate"), "0");
   EXPECT_EQ(by_key.at("seconds"), "0.100000");
+}
+
+TEST_F(LoadgenBinaryTest, InterruptedItTellsWhatItHadMeasured) {
+  absl::Notification under_way;
+  std::atomic<int> messages{0};
+  ServerThread server({.on_data = [&](TcpConnection& conn, Buffer& input) {
+    Echo(conn, input);
+    if (++messages == 1000) under_way.Notify();
+  }});
+  ChildProcess loadgen({"tools/loadgen/loadgen", "--connections=10", "--duration=1h", "--warmup=0s",
+                        absl::StrCat("--connect=", server.addresses()[0]), "--json=-"});
+  under_way.WaitForNotification();
+  loadgen.Signal(SIGINT);
+  const ChildProcess::Result result = loadgen.Wait();
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  const auto values = ReadJson(result.out);
+  const std::map<std::string, std::string> by_key(values.begin(), values.end());
+  EXPECT_THAT(by_key.at("messages"), Not(StartsWith("0")));
+}
+
+TEST_F(LoadgenBinaryTest, AFileKeepsWhatItHadIfTheRunIsKilled) {
+  std::ofstream(path()) << "earlier figures";
+  absl::Notification under_way;
+  std::atomic<bool> told{false};
+  ServerThread server({.on_data = [&](TcpConnection&, Buffer& input) {
+    input.Clear();
+    if (!told.exchange(true)) under_way.Notify();
+  }});
+  ChildProcess loadgen({"tools/loadgen/loadgen", "--connections=1", "--duration=1h",
+                        absl::StrCat("--connect=", server.addresses()[0]),
+                        absl::StrCat("--json=", path())});
+  under_way.WaitForNotification();
+  loadgen.Signal(SIGKILL);
+  EXPECT_TRUE(loadgen.Wait().killed);
+  EXPECT_EQ(TextOf(path()), "earlier figures");
 }
 
 TEST_F(LoadgenBinaryTest, JsonInAFileComesWithTheTable) {
