@@ -183,6 +183,25 @@ TEST_F(AllocationTest, WhatIsLeftUnreadCostsOneBlock) {
   EXPECT_EQ(allocations.load() - before, 100);
 }
 
+TEST_F(AllocationTest, WhatIsLeftUnreadIsFreedWhenWeTakeOurLeave) {
+  struct Leaver final : ConnectionHandler {
+    void OnData(TcpConnection& conn, Buffer& input) override {
+      if (input.size() == 10'001) conn.CloseAfterFlush();
+    }
+  };
+  Open<Leaver>();
+  const int64_t before = live_bytes.load();
+  const auto send_and_wait = [&](size_t n, uint64_t in_all) {
+    ASSERT_EQ(send(peers_[0].fd(), bytes_.data(), n, MSG_NOSIGNAL), static_cast<ssize_t>(n));
+    ASSERT_TRUE(loop_.StepUntil([&] { return counters_.bytes_read.value() == in_all; }));
+  };
+  send_and_wait(10'000, 10'000);
+  EXPECT_GE(live_bytes.load() - before, 10'000);
+  send_and_wait(1, 10'001);
+  EXPECT_LT(live_bytes.load() - before, 10'000);
+  EXPECT_EQ(table_.size(), 1u);
+}
+
 TEST_F(AllocationTest, AnIdleConnectionCostsAtMostFourHundredBytes) {
   constexpr int kConnections = 1'000;
   rlimit files = {};

@@ -184,6 +184,11 @@ const Action kActions[] = {
        test.CloseTable();
        conn.Send("to nobody");
      }},
+    {"CloseWriteAndCloseAll",
+     [](TcpConnectionCallsTest& test, TcpConnection& conn) {
+       conn.CloseWrite();
+       test.CloseTable();
+     }},
     {"DestroyTheTable", [](TcpConnectionCallsTest& test, TcpConnection&) { test.DestroyTable(); }},
     {"ReleaseTheTable", [](TcpConnectionCallsTest& test, TcpConnection&) { test.ReleaseTable(); }},
     {"OpenAnother", [](TcpConnectionCallsTest& test, TcpConnection&) { test.OpenAnother(); }},

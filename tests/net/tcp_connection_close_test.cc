@@ -71,6 +71,17 @@ TEST_F(TcpConnectionCloseTest, APeerThatClosesAtOnceEndsInGoodOrder) {
   ExpectGone();
 }
 
+TEST_F(TcpConnectionCloseTest, AfterThePeersEndClosingIsGoodbyeEnough) {
+  log_.on_data = EchoAll;
+  Peer peer = Open();
+  const ScopedFault shutdown(Call::kShutdown, {.fd = fd()});
+  peer.Send("hello");
+  peer.CloseWrite();
+  EXPECT_EQ(ReceiveAll(peer), "hello");
+  EXPECT_TRUE(peer.ended());
+  EXPECT_EQ(shutdown.hits(), 0) << "it would only cost a system call";
+}
+
 TEST_F(TcpConnectionCloseTest, BytesBeforeTheEndComeBeforeTheEnd) {
   Peer peer = Open();
   peer.Send("last words");
@@ -232,11 +243,14 @@ TEST_F(TcpConnectionCloseTest, WhileItFlushesInputIsDroppedAndDoesNotBlockThePee
 
 TEST_F(TcpConnectionCloseTest, InputLeftInTheCallThatClosesIsNobodysFault) {
   limits_.input_bytes_max = 100;
-  log_.on_data = [](TcpConnection& conn, Buffer&) {
+  log_.on_data = [](TcpConnection& conn, Buffer& input) {
+    if (input.size() < 100) return;
     conn.Send("that is too much");
     conn.CloseAfterFlush();
   };
   Peer peer = Open();
+  peer.Send("some first");
+  ASSERT_TRUE(StepUntil([&] { return log_.events.back() == "data 10"; }));
   peer.Send(std::string(5'000, 'x'));
   EXPECT_EQ(ReceiveAll(peer), "that is too much");
   EXPECT_TRUE(peer.ended());

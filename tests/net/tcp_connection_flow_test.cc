@@ -97,6 +97,26 @@ TEST_F(TcpConnectionFlowTest, BelowTheHighMarkNothingIsTold) {
   EXPECT_EQ(CountOf("writable"), 0);
 }
 
+TEST_F(TcpConnectionFlowTest, AtTheLowMarkItIsTold) {
+  Peer peer = OpenNarrow();
+  const ScopedFault fault(Call::kSend, {.times = 1, .short_bytes = 50'000, .fd = fd()});
+  ASSERT_TRUE(conn().transport()->socket().SetSendBufferBytes(200'000).ok());
+  conn().SendOwned(std::string(60'000, 'x'));
+  loop_.Step();
+  EXPECT_EQ(conn().output_bytes(), 10'000u);
+  EXPECT_EQ(CountOf("writable"), 1);
+}
+
+TEST_F(TcpConnectionFlowTest, OnceClosingNothingIsToldOfRoom) {
+  for (bool half : {true, false}) {
+    Peer peer = OpenNarrow();
+    conn().Send(std::string(60'000, 'x'));
+    half ? conn().CloseWrite() : conn().CloseAfterFlush();
+    EXPECT_EQ(ReceiveAll(peer).size(), 60'000u);
+    EXPECT_EQ(CountOf("writable"), 0);
+  }
+}
+
 TEST_F(TcpConnectionFlowTest, WhatThePeerTakesAtOnceIsToldToo) {
   Peer peer = Open();
   EXPECT_FALSE(conn().Send(std::string(60'000, 'x'))) << "so somebody waits for OnWritable()";
@@ -419,6 +439,28 @@ TEST_F(TcpConnectionFlowTest, AFlooderGetsItsShareOfATurnAndItsNeighbourToo) {
     EXPECT_EQ(log_.received.size() - before, 1'000u);
   }
   EXPECT_TRUE(StepUntil([&] { return log_.received.size() == 50'000; }));
+}
+
+TEST_F(TcpConnectionFlowTest, ManyPiecesGoInOneTurnWhileThereIsRoom) {
+  Peer peer = Open();
+  for (int i = 0; i < 90; ++i) conn().SendOwned(std::string(1'024, 'x'));
+  loop_.Step();
+  EXPECT_EQ(conn().output_bytes(), 0u);
+}
+
+TEST_F(TcpConnectionFlowTest, ASocketThatIsOnlyWritableIsNotReadFrom) {
+  Peer peer = OpenNarrow();
+  const ScopedFault recv(Call::kRecv, {.fd = fd()});
+  conn().Send(std::string(30'000, 'x'));
+  size_t received = 0;
+  EXPECT_TRUE(StepUntil([&] {
+    // By another call than the one that is counted.
+    char bytes[10'000];
+    const ssize_t n = read(peer.socket().fd(), bytes, sizeof(bytes));
+    if (n > 0) received += static_cast<size_t>(n);
+    return received == 30'000;
+  }));
+  EXPECT_EQ(recv.hits(), 0);
 }
 
 TEST_F(TcpConnectionFlowTest, SmallWritesOfOneConnectionAreBoundInATurn) {

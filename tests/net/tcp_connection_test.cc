@@ -271,6 +271,22 @@ TEST_F(TcpConnectionTest, AnotherConnectionsInputIsCopied) {
   EXPECT_TRUE(Receive(other, bytes.size()) == bytes);
 }
 
+TEST_F(TcpConnectionTest, AnotherConnectionsInputIsCopiedAlsoAfterItsOwnWasNot) {
+  Peer other = OpenNeighbour();
+  neighbour_log_.on_data = Echo;
+  other.Send("own");
+  ASSERT_EQ(Receive(other, 3), "own");
+  // In one turn: input comes, is sent on elsewhere, and is written over by what comes next.
+  log_.on_data = [&](TcpConnection&, Buffer& input) {
+    neighbour_log_.connection->Send(std::move(input));
+  };
+  Peer one = Open(), two = Open();
+  one.Send("from one");
+  two.Send("FROM TWO");
+  const std::string received = Receive(other, 16);
+  EXPECT_TRUE(received == "from oneFROM TWO" || received == "FROM TWOfrom one") << received;
+}
+
 TEST_F(TcpConnectionTest, BytesBorrowedElsewhereAreCopied) {
   log_.on_data = [](TcpConnection& conn, Buffer& input) {
     input.Clear();
