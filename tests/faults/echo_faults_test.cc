@@ -113,7 +113,7 @@ TEST_F(EchoFaultsTest, OutputQueuedAtHalfCloseIsDeliveredInFull) {
 
 // Bug list, 2: 20 peers that send and never read cost less than 64 MiB in all.
 TEST_F(EchoFaultsTest, TwentyPeersThatNeverReadAreNotReadFrom) {
-  const int64_t before = ResidentBytes();
+  [[maybe_unused]] const int64_t before = ResidentBytes();
   std::vector<Peer> peers = Connect(20);
   const std::string flood(kMiB, 'x');
   size_t sent;
