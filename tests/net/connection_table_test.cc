@@ -134,6 +134,14 @@ TEST_F(ConnectionTableTest, TellsTheOpenOnesToDrain) {
   EXPECT_THAT(log_.events, ElementsAre("open", "drain")) << "it is saying goodbye already";
 }
 
+TEST_F(ConnectionTableTest, WhatIsAbortedAlreadyIsNotToldToDrain) {
+  Peer peer = Open();
+  conn().Abort(absl::AbortedError("enough"));
+  table().TellDrain();
+  Settle();
+  EXPECT_THAT(log_.events, ElementsAre("open", "close ABORTED"));
+}
+
 TEST_F(ConnectionTableTest, AHandlerMayCloseAllWhenToldToDrain) {
   std::vector<Peer> peers;
   for (int i = 0; i < 4; ++i) peers.push_back(Open());

@@ -186,6 +186,7 @@ TEST_F(TcpConnectionCloseTest, ClosingTwiceIsClosingOnce) {
   conn().CloseWrite();
   conn().CloseWrite();
   Settle();
+  EXPECT_EQ(shutdown.hits(), 1);
   conn().CloseAfterFlush();
   conn().CloseAfterFlush();
   conn().CloseWrite();

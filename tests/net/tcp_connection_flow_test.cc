@@ -22,7 +22,6 @@
 namespace millrace {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 class TcpConnectionFlowTest : public ConnectionTest {
@@ -35,13 +34,6 @@ class TcpConnectionFlowTest : public ConnectionTest {
 
   int CountOf(absl::string_view event) const {
     return static_cast<int>(std::count(log_.events.begin(), log_.events.end(), event));
-  }
-  // How often the loop was woken in some turns in which nothing ought to happen.
-  uint64_t EventsWhileIdle() {
-    Settle();
-    const uint64_t before = loop_->counters().events.value();
-    loop_.Steps(20);
-    return loop_->counters().events.value() - before;
   }
   static void EchoAll(TcpConnection& conn, Buffer& input) { conn.Send(std::move(input)); }
 };
@@ -287,140 +279,6 @@ TEST_F(TcpConnectionFlowTest, WhatIsConsumedAtOnceIsNotBound) {
   Send(peer, std::string(100'000, 'x'));
   EXPECT_TRUE(StepUntil([&] { return log_.received.size() == 100'000; }));
   EXPECT_FALSE(log_.closed());
-}
-
-// Pausing.
-
-TEST_F(TcpConnectionFlowTest, PausedItReadsNothing) {
-  Peer peer = Open();
-  conn().PauseReading();
-  peer.Send("hello");
-  EXPECT_EQ(EventsWhileIdle(), 0u);
-  EXPECT_EQ(log_.received, "");
-  conn().ResumeReading();
-  EXPECT_TRUE(StepUntil([&] { return log_.received == "hello"; }));
-}
-
-TEST_F(TcpConnectionFlowTest, PausesCount) {
-  Peer peer = Open();
-  conn().PauseReading();
-  conn().PauseReading();
-  conn().ResumeReading();
-  peer.Send("hello");
-  Settle();
-  EXPECT_EQ(log_.received, "");
-  conn().ResumeReading();
-  EXPECT_TRUE(StepUntil([&] { return log_.received == "hello"; }));
-}
-
-TEST_F(TcpConnectionFlowTest, ResumingWhatWasNotPausedIsABug) {
-  Peer peer = Open();
-  EXPECT_DEATH(conn().ResumeReading(), "ResumeReading.. without PauseReading");
-}
-
-TEST_F(TcpConnectionFlowTest, ResumingOffersWhatIsUnread) {
-  log_.on_data = [](TcpConnection& conn, Buffer& input) {
-    input.Consume(1);
-    conn.PauseReading();
-  };
-  Peer peer = Open();
-  peer.Send("abc");
-  EXPECT_TRUE(StepUntil([&] { return log_.received == "a"; }));
-  conn().ResumeReading();
-  Settle();
-  EXPECT_EQ(log_.received, "ab");
-  conn().ResumeReading();
-  Settle();
-  EXPECT_EQ(log_.received, "abc");
-  conn().ResumeReading();
-  Settle();
-  EXPECT_THAT(log_.events, ElementsAre("open", "data 3", "data 2", "data 1"));
-}
-
-TEST_F(TcpConnectionFlowTest, ResumedInsideTheCallThatPausedItOffersWhatIsUnread) {
-  log_.on_data = [](TcpConnection& conn, Buffer& input) {
-    input.Consume(1);  // A message, whose answer comes at once.
-    conn.PauseReading();
-    conn.ResumeReading();
-  };
-  Peer peer = Open();
-  peer.Send("abcde");
-  EXPECT_TRUE(StepUntil([&] { return log_.received == "abcde"; }));
-  EXPECT_EQ(CountOf("data 1"), 1);
-  EXPECT_EQ(EventsWhileIdle(), 0u);
-}
-
-TEST_F(TcpConnectionFlowTest, WhatIsUnreadIsOfferedBeforeThePeersEnd) {
-  log_.on_data = [](TcpConnection& conn, Buffer& input) {
-    input.Consume(1);
-    conn.PauseReading();
-    conn.ResumeReading();
-  };
-  Peer peer = Open();
-  peer.Send("abcde");
-  peer.CloseWrite();
-  EXPECT_TRUE(StepUntilClosed());
-  EXPECT_EQ(log_.received, "abcde");
-}
-
-TEST_F(TcpConnectionFlowTest, ResumedAndPausedAgainItOffersNothing) {
-  log_.on_data = [](TcpConnection& conn, Buffer&) { conn.PauseReading(); };
-  Peer peer = Open();
-  peer.Send("abc");
-  EXPECT_TRUE(StepUntil([&] { return log_.events.size() == 2; }));
-  conn().ResumeReading();
-  conn().PauseReading();
-  Settle();
-  EXPECT_THAT(log_.events, ElementsAre("open", "data 3"));
-  conn().ResumeReading();
-  Settle();
-  EXPECT_THAT(log_.events, ElementsAre("open", "data 3", "data 3"));
-}
-
-TEST_F(TcpConnectionFlowTest, APausedConnectionStillWrites) {
-  Peer peer = OpenNarrow();
-  conn().PauseReading();
-  conn().Send(std::string(30'000, 'x'));
-  EXPECT_EQ(Receive(peer, 30'000).size(), 30'000u);
-}
-
-TEST_F(TcpConnectionFlowTest, APeerThatHangsUpDoesNotSpinAPausedConnection) {
-  Peer peer = Open();
-  conn().PauseReading();
-  Settle();
-  peer.Close();
-  EXPECT_EQ(EventsWhileIdle(), 0u);
-  EXPECT_FALSE(log_.closed());
-  conn().ResumeReading();
-  EXPECT_TRUE(StepUntilClosed());
-}
-
-TEST_F(TcpConnectionFlowTest, ResetWhilePausedIsReportedOnResume) {
-  Peer peer = Open();
-  conn().PauseReading();
-  Settle();
-  peer.Reset();
-  EXPECT_EQ(EventsWhileIdle(), 0u);
-  EXPECT_FALSE(log_.closed());
-  conn().ResumeReading();
-  EXPECT_TRUE(StepUntilClosed());
-  EXPECT_FALSE(log_.closes[0].ok());
-}
-
-TEST_F(TcpConnectionFlowTest, APeerThatHangsUpDoesNotSpinAHalfOpenConnection) {
-  log_.on_end = [](TcpConnection&, Buffer&) {};
-  Peer peer = Open();
-  peer.CloseWrite();
-  EXPECT_TRUE(StepUntil([&] { return log_.events.back() == "end"; }));
-  peer.Close();
-  EXPECT_EQ(EventsWhileIdle(), 0u);
-}
-
-TEST_F(TcpConnectionFlowTest, APeerThatNeitherReadsNorLeavesDoesNotSpinTheLoop) {
-  Peer peer = OpenNarrow();
-  conn().Send(std::string(60'000, 'x'));
-  peer.SendSome("unread, since output stands above the high mark");
-  EXPECT_EQ(EventsWhileIdle(), 0u);
 }
 
 // Fairness.

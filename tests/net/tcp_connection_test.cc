@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a connection carries. How it ends is in tcp_connection_close_test, how it holds back in
-// _flow_test, how it loses patience in _timeout_test, what a handler may do to it in _calls_test.
+// _flow_test and _pause_test, how it loses patience in _timeout_test, what other transports ask of
+// it in _handshake_test, what a handler may do to it in _calls_test, and all at once in
+// _model_test.
 #include "net/tcp_connection.h"
 
 #include <netinet/tcp.h>
@@ -405,6 +407,7 @@ TEST_F(TcpConnectionTest, OnceClosedItSaysSo) {
     EXPECT_EQ(conn.output_bytes(), 0u);
   };
   Peer peer = Open();
+  conn().Send("dropped");
   conn().Abort(absl::AbortedError("enough"));
   EXPECT_TRUE(StepUntilClosed());
 }
