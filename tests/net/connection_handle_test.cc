@@ -79,6 +79,16 @@ TEST_F(ConnectionHandleTest, CallsArriveInOrder) {
   EXPECT_TRUE(peer.ended());
 }
 
+TEST_F(ConnectionHandleTest, CloseTakesItsLeaveOfThePeer) {
+  Peer peer = Open();
+  EXPECT_TRUE(conn().handle().Close());
+  EXPECT_EQ(ReceiveAll(peer), "");
+  peer.Send("dropped");
+  peer.CloseWrite();
+  EXPECT_TRUE(StepUntilClosed());
+  EXPECT_EQ(log_.received, "");
+}
+
 TEST_F(ConnectionHandleTest, AbortGivesTheReason) {
   Peer peer = Open();
   EXPECT_TRUE(conn().handle().Abort(absl::PermissionDeniedError("banned")));

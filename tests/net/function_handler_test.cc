@@ -77,9 +77,12 @@ TEST_F(FunctionHandlerTest, EachFunctionIsCalledAsItsMethod) {
 }
 
 TEST_F(FunctionHandlerTest, EmptyOnesDoWhatAHandlerDoesByItself) {
+  limits_.input_bytes_max = 7;
   factory_ = FunctionHandlers({});
   Peer peer = Open();
   table().TellDrain();
+  peer.Send("dropped");
+  Settle();
   peer.Send("dropped");
   peer.CloseWrite();
   EXPECT_EQ(ReceiveAll(peer), "");
