@@ -10,7 +10,8 @@
 //
 // From inside any call any method of the connection is legal: closing and aborting, too, which then
 // take effect when the call returns. What a call sends is written when it returns, in one go. A
-// call must not block: all connections of the loop wait for it.
+// call must not block: all connections of the loop wait for it. One that destroys its own server or
+// client hears OnClose() from inside that.
 
 #ifndef MILLRACE_NET_CONNECTION_HANDLER_H_
 #define MILLRACE_NET_CONNECTION_HANDLER_H_

@@ -61,6 +61,10 @@ inline constexpr size_t kOutputBlocksKeptMax = 64;
 inline constexpr size_t kOutputTakeOverBytes = 1024;
 // Pieces of one gathering write; past a few dozen, the call's fixed cost is spread thin enough.
 inline constexpr int kOutputPiecesPerWriteMax = 64;
+// Bytes that one write is given. To a peer as fast as we are, sendfile(2) and large strings would
+// otherwise go on to their end in one call, and nobody else on the loop would have a turn
+// meanwhile.
+inline constexpr size_t kOutputBytesPerWriteMax = size_t{1} << 20;
 // Gathering writes of one connection in a row, before the others have theirs.
 inline constexpr int kWritesPerTurnMax = 16;
 

@@ -103,15 +103,17 @@ absl::StatusOr<IoResult> OutputQueue::WriteTo(Transport& transport) {
   return file != nullptr ? WriteFile(transport, *file) : WritePieces(transport);
 }
 
-// The bytes ahead of the first file. Returns how many, and in how many pieces.
+// The bytes ahead of the first file, as many as one write may have. Returns how many, and in how
+// many pieces.
 size_t OutputQueue::Gather(absl::Span<iovec> into, int& pieces) const {
   size_t offered = 0;
   pieces = 0;
   for (const Piece* piece = head_; piece != nullptr; piece = piece->next) {
-    if (static_cast<size_t>(pieces) == into.size()) break;
+    if (static_cast<size_t>(pieces) == into.size() || offered == kOutputBytesPerWriteMax) break;
     if (std::holds_alternative<File>(piece->keeper)) break;
-    into[pieces++] = {const_cast<char*>(piece->rest.data()), piece->rest.size()};
-    offered += piece->rest.size();
+    const size_t n = std::min(piece->rest.size(), kOutputBytesPerWriteMax - offered);
+    into[pieces++] = {const_cast<char*>(piece->rest.data()), n};
+    offered += n;
   }
   return offered;
 }
@@ -131,9 +133,9 @@ absl::StatusOr<IoResult> OutputQueue::WritePieces(Transport& transport) {
 }
 
 absl::StatusOr<IoResult> OutputQueue::WriteFile(Transport& transport, File& file) {
-  MILLRACE_ASSIGN_OR_RETURN(
-      const IoResult result,
-      transport.SendFile(file.file.get(), file.offset, static_cast<size_t>(file.count)));
+  const size_t count = std::min<uint64_t>(file.count, kOutputBytesPerWriteMax);
+  MILLRACE_ASSIGN_OR_RETURN(const IoResult result,
+                            transport.SendFile(file.file.get(), file.offset, count));
   if (result.kind == IoResult::kEnd) {
     return absl::DataLossError(
         absl::StrCat("a file being sent ended ", file.count, " bytes before its range did"));

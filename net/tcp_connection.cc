@@ -421,7 +421,8 @@ void TcpConnection::OnTimer() {
 
 void TcpConnection::SetIdleTimeout(absl::Duration timeout) {
   idle_timeout_ms_ = ToMilliseconds(timeout);
-  last_write_ = loop().now();
+  // Idleness is both; but output that waits must not be put off by this.
+  (output_blocked_ ? last_read_ : last_write_) = loop().now();
   if (!closed()) EnsureTimer();
 }
 

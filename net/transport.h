@@ -33,7 +33,8 @@ class Transport {
   Transport() = default;
   Transport(const Transport&) = delete;
   Transport& operator=(const Transport&) = delete;
-  // Closes the socket. What was written is still delivered, unless ResetOnClose() said otherwise.
+  // Closes the socket. What was written is still delivered, and then the peer reads kEnd, unless
+  // ResetOnClose() said otherwise.
   virtual ~Transport() = default;
 
   // For its descriptor, options and addresses: not to be read from or written to.
@@ -42,8 +43,9 @@ class Transport {
   // Called until it says kDone, before anything else.
   virtual absl::StatusOr<IoResult> Handshake() LOOP_ONLY = 0;
   // kDone with 1 or more bytes; kEnd, from then on, when the peer ended its stream in good order.
+  // What there is no room for makes the descriptor readable again: nothing is held back in secret.
   virtual absl::StatusOr<IoResult> Read(absl::Span<const iovec> into) LOOP_ONLY = 0;
-  // kDone with what was taken, which may be less than offered.
+  // kDone with what was taken: less than offered only if there is no more room.
   virtual absl::StatusOr<IoResult> Write(absl::Span<const iovec> from) LOOP_ONLY = 0;
   // Sends up to `count` (> 0) bytes of `file` from `offset`. kEnd if the file ends there. Here:
   // reads a piece and writes it.

@@ -1,79 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/output_queue.h"
 
-#include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cstdint>
-#include <limits>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
-#include "base/random.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "net/limits.h"
+#include "tests/net/output_queue_fixture.h"
 
 namespace millrace {
 namespace {
 
 using ::testing::HasSubstr;
-
-// A socket as the test wants it: takes `room` bytes in all, at most `per_call` of them at once.
-class Sink final : public Transport {
- public:
-  Socket& socket() override { return socket_; }
-  absl::StatusOr<IoResult> Handshake() override { return IoResult{}; }
-  absl::StatusOr<IoResult> Read(absl::Span<const iovec>) override { return IoResult{}; }
-  absl::StatusOr<IoResult> CloseWrite() override { return IoResult{}; }
-
-  absl::StatusOr<IoResult> Write(absl::Span<const iovec> from) override {
-    pieces.clear();
-    for (const iovec& piece : from) {
-      EXPECT_GT(piece.iov_len, 0u);
-      pieces.emplace_back(static_cast<const char*>(piece.iov_base), piece.iov_len);
-    }
-    ++writes;
-    if (!error.ok()) return error;
-    size_t most = std::min(room, per_call);
-    if (most == 0) return IoResult{wants};
-    size_t sent = 0;
-    for (absl::string_view piece : pieces) {
-      const size_t n = std::min(piece.size(), most);
-      taken.append(piece.data(), n);
-      sent += n;
-      most -= n;
-    }
-    if (room != kMuch) room -= sent;
-    return IoResult{IoResult::kDone, sent};
-  }
-
-  static constexpr size_t kMuch = std::numeric_limits<size_t>::max();
-  size_t room = kMuch;
-  size_t per_call = kMuch;
-  IoResult::Kind wants = IoResult::kWantWrite;  // Said when there is no room.
-  absl::Status error;
-
-  std::string taken;
-  std::vector<absl::string_view> pieces;  // What the last call was offered; gone once written.
-  int writes = 0;
-
- private:
-  Socket socket_;
-};
-
-UniqueFd FileWith(absl::string_view bytes) {
-  UniqueFd file(memfd_create("test", MFD_CLOEXEC));
-  EXPECT_EQ(write(file.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
-  return file;
-}
 
 // A cord of just one chunk, however small.
 absl::Cord Chunk(std::string bytes) {
@@ -83,39 +28,6 @@ absl::Cord Chunk(std::string bytes) {
 }
 
 bool Open(int fd) { return lseek(fd, 0, SEEK_CUR) >= 0; }
-
-class OutputQueueTest : public ::testing::Test {
- protected:
-  ~OutputQueueTest() override {
-    queue_.reset();
-    EXPECT_EQ(pools_.blocks.in_use(), 0u);
-    EXPECT_EQ(pools_.pieces.in_use(), 0u);
-  }
-
-  // Writes until all is gone or nothing goes. The last result.
-  IoResult Drain() {
-    IoResult result;
-    while (!queue().empty()) {
-      const uint64_t before = queue().bytes();
-      result = queue().WriteTo(sink_).value();
-      EXPECT_EQ(before - queue().bytes(), result.bytes);
-      if (result.kind != IoResult::kDone && sink_.room == 0) break;
-    }
-    return result;
-  }
-  std::string Drained() {
-    EXPECT_EQ(Drain().kind, IoResult::kDone);
-    EXPECT_EQ(queue().bytes(), 0u);
-    return std::exchange(sink_.taken, "");
-  }
-  OutputQueue& queue() { return *queue_; }
-  size_t blocks() const { return pools_.blocks.in_use(); }
-  size_t nodes() const { return pools_.pieces.in_use(); }
-
-  OutputQueue::Pools pools_;
-  std::optional<OutputQueue> queue_{pools_};
-  Sink sink_;
-};
 
 TEST_F(OutputQueueTest, EmptyItHoldsNothing) {
   EXPECT_TRUE(queue().empty());
@@ -250,6 +162,21 @@ TEST_F(OutputQueueTest, OneCallOffersSoManyPiecesAndNoMore) {
   EXPECT_EQ(sink_.pieces.size(), static_cast<size_t>(kOutputPiecesPerWriteMax));
   EXPECT_EQ(queue().bytes(), 1024u);
   EXPECT_EQ(Drain(), (IoResult{IoResult::kDone, 1024}));
+}
+
+TEST_F(OutputQueueTest, OneCallOffersSoManyBytesAndNoMore) {
+  queue().Append("before");
+  queue().AppendOwned(std::string(3 * kOutputBytesPerWriteMax, 's'));
+  queue().AppendFile(FileWith(std::string(kOutputBytesPerWriteMax + 1, 'f')), 0,
+                     kOutputBytesPerWriteMax + 1);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(*queue().WriteTo(sink_), (IoResult{IoResult::kDone, kOutputBytesPerWriteMax}));
+  }
+  EXPECT_EQ(*queue().WriteTo(sink_), (IoResult{IoResult::kDone, 6}));
+  ASSERT_TRUE(queue().WriteTo(sink_).ok());
+  EXPECT_EQ(sink_.asked_of_file, kOutputBytesPerWriteMax);
+  EXPECT_EQ(Drain().kind, IoResult::kDone);
+  EXPECT_EQ(sink_.taken.size(), 4 * kOutputBytesPerWriteMax + 7);
 }
 
 TEST_F(OutputQueueTest, LessTakenThanOfferedMeansToWait) {
@@ -410,91 +337,6 @@ TEST_F(OutputQueueTest, ClearingForgetsLoans) {
   queue().OwnBorrowed();
   EXPECT_TRUE(queue().empty());
 }
-
-// All kinds in any order, cut anywhere, against a string.
-class OutputQueueModelTest : public OutputQueueTest, public ::testing::WithParamInterface<int> {
- protected:
-  std::string Bytes() {
-    const size_t size = random_.Below(4) == 0 ? random_.Below(9000) : random_.Below(60);
-    std::string bytes(size, '\0');
-    for (char& byte : bytes) byte = static_cast<char>(next_++);
-    return bytes;
-  }
-
-  void AddSomething() {
-    std::string bytes = Bytes();
-    model_ += bytes;
-    switch (random_.Below(6)) {
-      case 0:
-        return queue().Append(bytes);
-      case 1:
-        return queue().AppendOwned(std::move(bytes));
-      case 2: {
-        Buffer buffer;
-        buffer.Append(bytes);
-        return queue().AppendOwned(std::move(buffer));
-      }
-      case 3: {
-        absl::Cord cord(bytes.substr(0, bytes.size() / 3));
-        cord.Append(bytes.substr(bytes.size() / 3));
-        return queue().AppendOwned(cord);
-      }
-      case 4: {
-        const off_t before = static_cast<off_t>(random_.Below(100));
-        in_files_ += bytes.size();
-        return queue().AppendFile(FileWith(std::string(before, '#') + bytes + "###"), before,
-                                  bytes.size());
-      }
-      default:
-        loans_.push_back(std::make_unique<std::string>(std::move(bytes)));
-        return queue().AppendBorrowed(*loans_.back());
-    }
-  }
-
-  void WriteSome() {
-    if (queue().empty()) return;
-    sink_.room = random_.Below(3) == 0 ? Sink::kMuch : random_.Below(6000);
-    sink_.per_call = 1 + random_.Below(3000);
-    ASSERT_TRUE(queue().WriteTo(sink_).ok());
-  }
-
-  // As at the end of a handler's call: what was lent is written over.
-  void EndLoans() {
-    queue().OwnBorrowed();
-    for (auto& loan : loans_) loan->assign(loan->size(), '!');
-    loans_.clear();
-  }
-
-  void Check() {
-    ASSERT_EQ(queue().bytes() + sink_.taken.size(), model_.size());
-    ASSERT_EQ(queue().empty(), queue().bytes() == 0);
-    ASSERT_LE(queue().memory_bytes(), queue().bytes());
-    ASSERT_LE(queue().bytes() - queue().memory_bytes(), in_files_);
-  }
-
-  Random random_{static_cast<uint64_t>(GetParam())};
-  std::string model_;
-  uint64_t in_files_ = 0;
-  uint8_t next_ = 0;
-  std::vector<std::unique_ptr<std::string>> loans_;
-};
-
-TEST_P(OutputQueueModelTest, NothingIsLostDoubledOrSwapped) {
-  for (int i = 0; i < 400; ++i) {
-    for (size_t n = random_.Below(5); n > 0; --n) AddSomething();
-    for (size_t n = random_.Below(7); n > 0; --n) WriteSome();
-    EndLoans();
-    Check();
-  }
-  sink_.room = Sink::kMuch;
-  Drain();
-  Check();
-  EXPECT_TRUE(queue().empty());
-  EXPECT_EQ(queue().memory_bytes(), 0u);
-  EXPECT_TRUE(sink_.taken == model_);
-}
-
-INSTANTIATE_TEST_SUITE_P(Seeds, OutputQueueModelTest, ::testing::Range(1, 13));
 
 }  // namespace
 }  // namespace millrace

@@ -325,6 +325,26 @@ TEST_F(TcpConnectionTimeoutTest, ReadAndWriteTimeoutsCanBeSetLater) {
   ExpectEndAfter(absl::Seconds(4), "took no output for 4s");
 }
 
+TEST_F(TcpConnectionTimeoutTest, SettingTheIdleTimeoutDoesNotPutTheWriteTimeoutOff) {
+  limits_.write_timeout = absl::Seconds(20);
+  Peer peer = OpenNarrow();
+  conn().Send(std::string(50'000, 'x'));
+  Settle();
+  ExpectOpenAfter(absl::Seconds(19));
+  conn().SetIdleTimeout(absl::Seconds(60));
+  ExpectEndAfter(absl::Seconds(1), "took no output");
+}
+
+TEST_F(TcpConnectionTimeoutTest, WhileOutputWaitsIdlenessCanStillBeSet) {
+  limits_.write_timeout = absl::Seconds(20);
+  Peer peer = OpenNarrow();
+  conn().Send(std::string(50'000, 'x'));
+  Settle();
+  ExpectOpenAfter(absl::Seconds(10));
+  conn().SetIdleTimeout(absl::Seconds(5));
+  ExpectEndAfter(absl::Seconds(5), "idle for 5s");
+}
+
 TEST_F(TcpConnectionTimeoutTest, ARequestsTimeoutIsSetAndLifted) {
   Peer peer = Open();
   conn().SetReadTimeout(absl::Seconds(8));
