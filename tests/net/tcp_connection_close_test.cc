@@ -58,7 +58,7 @@ TEST_F(TcpConnectionCloseTest, OutputIsDeliveredInFullAfterThePeersHalfClose) {
   received += ReceiveAll(peer);
   EXPECT_TRUE(received == bytes);
   EXPECT_TRUE(peer.ended());
-  EXPECT_TRUE(StepUntilClosed());
+  ASSERT_TRUE(StepUntilClosed());
   EXPECT_TRUE(log_.closes[0].ok());
   ExpectGone();
 }
@@ -128,7 +128,7 @@ TEST_F(TcpConnectionCloseTest, AHandlerThatOverridesTheEndKeepsOurHalfOpen) {
   EXPECT_EQ(Receive(peer, 10), "still here");
   conn().CloseAfterFlush();
   EXPECT_EQ(ReceiveAll(peer), "");
-  EXPECT_TRUE(StepUntilClosed());
+  ASSERT_TRUE(StepUntilClosed());
   EXPECT_TRUE(log_.closes[0].ok());
   ExpectGone();
 }
@@ -167,7 +167,7 @@ TEST_F(TcpConnectionCloseTest, CloseWriteFromTheEndOfInputIsTheEnd) {
   log_.on_end = [](TcpConnection& conn, Buffer&) { conn.CloseWrite(); };
   Peer peer = Open();
   peer.CloseWrite();
-  EXPECT_TRUE(StepUntilClosed());
+  ASSERT_TRUE(StepUntilClosed());
   EXPECT_TRUE(log_.closes[0].ok());
 }
 
@@ -256,7 +256,7 @@ TEST_F(TcpConnectionCloseTest, InputLeftInTheCallThatClosesIsNobodysFault) {
   EXPECT_EQ(ReceiveAll(peer), "that is too much");
   EXPECT_TRUE(peer.ended());
   peer.Close();
-  EXPECT_TRUE(StepUntilClosed());
+  ASSERT_TRUE(StepUntilClosed());
   EXPECT_TRUE(log_.closes[0].ok()) << log_.closes[0];
 }
 
@@ -264,7 +264,7 @@ TEST_F(TcpConnectionCloseTest, BothCloseAtOnce) {
   Peer peer = Open();
   peer.CloseWrite();
   conn().CloseAfterFlush();
-  EXPECT_TRUE(StepUntilClosed());
+  ASSERT_TRUE(StepUntilClosed());
   EXPECT_TRUE(log_.closes[0].ok());
   EXPECT_EQ(ReceiveAll(peer), "");
   EXPECT_TRUE(peer.ended());
@@ -300,7 +300,7 @@ TEST_F(TcpConnectionCloseTest, AbortDropsWhatWaitsAndResetsThePeer) {
   conn().Send("never sent");
   conn().Abort(absl::AbortedError("enough"));
   EXPECT_FALSE(log_.closed()) << "never from inside";
-  EXPECT_TRUE(StepUntilClosed());
+  ASSERT_TRUE(StepUntilClosed());
   EXPECT_EQ(log_.closes[0], absl::AbortedError("enough"));
   EXPECT_EQ(ReceiveAll(peer), "");
   EXPECT_TRUE(peer.was_reset());
@@ -312,7 +312,7 @@ TEST_F(TcpConnectionCloseTest, TheFirstReasonCounts) {
   conn().Abort(absl::AbortedError("first"));
   conn().Abort(absl::AbortedError("second"));
   conn().CloseAfterFlush();
-  EXPECT_TRUE(StepUntilClosed());
+  ASSERT_TRUE(StepUntilClosed());
   EXPECT_EQ(log_.closes[0], absl::AbortedError("first"));
 }
 
@@ -321,7 +321,7 @@ TEST_F(TcpConnectionCloseTest, AbortWhileItLingersEndsItAtOnce) {
   conn().CloseAfterFlush();
   Settle();
   conn().Abort(absl::AbortedError("no patience"));
-  EXPECT_TRUE(StepUntilClosed());
+  ASSERT_TRUE(StepUntilClosed());
   EXPECT_EQ(log_.closes[0], absl::AbortedError("no patience"));
 }
 
@@ -339,7 +339,7 @@ TEST_P(TcpConnectionResetTest, IsToldOnceAndAsAnError) {
   GetParam().before(conn());
   Settle();
   peer.Reset();
-  EXPECT_TRUE(StepUntilClosed());
+  ASSERT_TRUE(StepUntilClosed());
   EXPECT_EQ(log_.closes[0].code(), absl::StatusCode::kUnavailable) << log_.closes[0];
   ExpectGone();
 }
@@ -374,7 +374,7 @@ TEST_F(TcpConnectionCloseTest, AResetInTheMiddleOfTheHandlersCallIsToldAfterIt) 
   };
   peer = std::make_unique<Peer>(Open());
   peer->Send("hello");
-  EXPECT_TRUE(StepUntilClosed());
+  ASSERT_TRUE(StepUntilClosed());
   EXPECT_FALSE(log_.closes[0].ok());
   ExpectGone();
 }
@@ -386,7 +386,7 @@ TEST_F(TcpConnectionCloseTest, AResetAfterThePeersHalfCloseIsMetWhenWriting) {
   ASSERT_TRUE(StepUntil([&] { return log_.events.back() == "end"; }));
   peer.Reset();
   conn().Send("anybody?");
-  EXPECT_TRUE(StepUntilClosed());
+  ASSERT_TRUE(StepUntilClosed());
   EXPECT_FALSE(log_.closes[0].ok());
   ExpectGone();
 }
@@ -425,7 +425,7 @@ TEST_F(TcpConnectionCloseTest, AFailedShutdownIsTheReason) {
   Peer peer = Open();
   const ScopedFault fault(Call::kShutdown, {.error = ENOTCONN, .fd = fd()});
   conn().CloseAfterFlush();
-  EXPECT_TRUE(StepUntilClosed());
+  ASSERT_TRUE(StepUntilClosed());
   EXPECT_THAT(log_.closes[0].message(), HasSubstr("shutdown"));
   ExpectGone();
 }
@@ -434,7 +434,7 @@ TEST_F(TcpConnectionCloseTest, APollerWithoutMemoryIsTheReason) {
   Peer peer = OpenNarrow();
   const ScopedFault fault(Call::kEpollCtl, {.error = ENOSPC, .times = 1});
   conn().Send(std::string(50'000, 'x'));
-  EXPECT_TRUE(StepUntilClosed());
+  ASSERT_TRUE(StepUntilClosed());
   EXPECT_THAT(log_.closes[0].message(), HasSubstr("epoll_ctl"));
   EXPECT_TRUE(fault.spent());
   ExpectGone();

@@ -211,7 +211,7 @@ TEST_F(TcpConnectionFlowTest, WhatPassesTheBoundAbortsNamingIt) {
   EXPECT_EQ(conn().output_bytes(), 100'000u) << "up to the bound is fine";
   EXPECT_FALSE(conn().Send("y"));
   EXPECT_FALSE(log_.closed()) << "never from inside";
-  EXPECT_TRUE(StepUntilClosed());
+  ASSERT_TRUE(StepUntilClosed());
   EXPECT_EQ(log_.closes[0].code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(log_.closes[0].message(), HasSubstr("output_bytes_max"));
   EXPECT_THAT(log_.closes[0].message(), HasSubstr("100000"));
@@ -254,7 +254,7 @@ TEST_F(TcpConnectionFlowTest, BehindALargeFileTheBoundStillHolds) {
   Peer peer = OpenNarrow();
   conn().SendFile(std::move(file), 0, 5'000'000);
   for (int i = 0; i < 11; ++i) conn().Send(std::string(10'000, 'x'));
-  EXPECT_TRUE(StepUntilClosed());
+  ASSERT_TRUE(StepUntilClosed());
   EXPECT_EQ(log_.closes[0].code(), absl::StatusCode::kResourceExhausted);
 }
 
@@ -266,7 +266,7 @@ TEST_F(TcpConnectionFlowTest, InputThatTheHandlerLeavesIsBound) {
   EXPECT_TRUE(StepUntil([&] { return log_.events.back() == "data 5000"; }));
   EXPECT_FALSE(log_.closed());
   peer.Send("y");
-  EXPECT_TRUE(StepUntilClosed());
+  ASSERT_TRUE(StepUntilClosed());
   EXPECT_EQ(log_.closes[0].code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(log_.closes[0].message(), HasSubstr("input_bytes_max"));
   EXPECT_EQ(ReceiveAll(peer), "");

@@ -317,7 +317,7 @@ TEST_F(TcpConnectionHandshakeTest, ABrokenReadIsTheReason) {
   ceremony_.read_error = absl::DataLossError("bad record");
   Peer peer = Open();
   peer.Send("x");
-  EXPECT_TRUE(StepUntilClosed());
+  ASSERT_TRUE(StepUntilClosed());
   EXPECT_EQ(log_.closes[0], absl::DataLossError("bad record"));
 }
 
@@ -337,7 +337,7 @@ TEST_F(TcpConnectionHandshakeTest, AGoodbyeMayTakeRounds) {
   EXPECT_EQ(ReceiveAll(peer), "");
   EXPECT_TRUE(peer.ended());
   peer.Close();
-  EXPECT_TRUE(StepUntilClosed());
+  ASSERT_TRUE(StepUntilClosed());
   EXPECT_TRUE(log_.closes[0].ok());
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Anything in any order over a narrow line on which system calls fall short, against two strings:
-// what the peer sent and what the handler took, what was sent and what the peer got.
+// Anything in any order over a narrow line on which system calls fall short, with each poller,
+// against two strings: what the peer sent and what the handler took, what was sent and what the
+// peer got.
 #include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -14,11 +15,16 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/cord.h"
 #include "absl/time/time.h"
 #include "base/random.h"
 #include "base/unique_fd.h"
 #include "gtest/gtest.h"
+#include "net/epoll_poller.h"
+#include "net/poll_poller.h"
+#include "net/poller.h"
+#include "net/select_poller.h"
 #include "net/tcp_connection.h"
 #include "tests/support/connection_test.h"
 #include "tests/support/fault_injection.h"
@@ -26,9 +32,12 @@
 namespace millrace {
 namespace {
 
+absl::StatusOr<std::unique_ptr<Poller>> (*const kPollers[])() = {MakeEpollPoller, MakePollPoller,
+                                                                 MakeSelectPoller};
+
 class TcpConnectionModelTest : public ConnectionTest, public ::testing::WithParamInterface<int> {
  protected:
-  TcpConnectionModelTest() {
+  TcpConnectionModelTest() : ConnectionTest({.poller = kPollers[GetParam() % 3]}) {
     limits_.output_bytes_low = 1 + Below(3'000);
     limits_.output_bytes_high = limits_.output_bytes_low + Below(20'000);
     limits_.output_bytes_max = 10'000'000;

@@ -172,7 +172,7 @@ TEST_F(TcpConnectionPauseTest, ResetWhilePausedIsReportedOnResume) {
   EXPECT_EQ(EventsWhileIdle(), 0u);
   EXPECT_FALSE(log_.closed());
   conn().ResumeReading();
-  EXPECT_TRUE(StepUntilClosed());
+  ASSERT_TRUE(StepUntilClosed());
   EXPECT_FALSE(log_.closes[0].ok());
 }
 

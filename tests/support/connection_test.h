@@ -23,6 +23,7 @@
 #include "net/connection_limits.h"
 #include "net/connection_owner.h"
 #include "net/connection_table.h"
+#include "net/event_loop.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
 #include "net/tcp_connection.h"
@@ -36,6 +37,8 @@ namespace millrace {
 
 class ConnectionTest : public ::testing::Test {
  protected:
+  explicit ConnectionTest(EventLoop::Options options = {}) : loop_(std::move(options)) {}
+
   // What a test sets before the first Open().
   ConnectionLimits limits_;
   TransportFactory transport_;
