@@ -98,18 +98,19 @@ absl::StatusOr<std::unique_ptr<EventLoop>> EventLoop::Create(Options options) {
   AssertOnLoop();  // Nobody else knows it yet.
   IgnoreSigpipe();
   MILLRACE_ASSIGN_OR_RETURN(std::unique_ptr<Poller> poller, options.poller());
-  MILLRACE_ASSIGN_OR_RETURN(Mailbox * mailbox, Mailbox::Create(options.posts_max));
-  auto loop = absl::WrapUnique(new EventLoop(std::move(options), std::move(poller), mailbox));
+  MILLRACE_ASSIGN_OR_RETURN(Ref<Mailbox> mailbox, Mailbox::Create(options.posts_max));
+  auto loop =
+      absl::WrapUnique(new EventLoop(std::move(options), std::move(poller), std::move(mailbox)));
   MILLRACE_RETURN_IF_ERROR(loop->bell_->Hang(*loop));
   return loop;
 }
 
-EventLoop::EventLoop(Options options, std::unique_ptr<Poller> poller, Mailbox* mailbox)
+EventLoop::EventLoop(Options options, std::unique_ptr<Poller> poller, Ref<Mailbox> mailbox)
     : options_(std::move(options)),
       poller_(std::move(poller)),
-      mailbox_(mailbox),
+      mailbox_(std::move(mailbox)),
       timers_(options_.clock->Now()),
-      bell_(std::make_unique<Bell>(mailbox->wakeup())),
+      bell_(std::make_unique<Bell>(mailbox_.mailbox_->wakeup())),
       events_(kEventsPerTurnMax) {}
 
 EventLoop::~EventLoop() {

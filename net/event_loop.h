@@ -29,6 +29,7 @@
 #include "absl/time/time.h"
 #include "base/counters.h"
 #include "base/monotonic_time.h"
+#include "base/ref.h"
 #include "base/slot_map.h"
 #include "base/thread_role.h"
 #include "net/epoll_poller.h"
@@ -157,7 +158,7 @@ class EventLoop {
     std::unique_ptr<Deferred> object;
   };
 
-  EventLoop(Options options, std::unique_ptr<Poller> poller, Mailbox* mailbox);
+  EventLoop(Options options, std::unique_ptr<Poller> poller, Ref<Mailbox> mailbox);
 
   void BindToThread();
   void Turn(absl::Duration max_wait) LOOP_ONLY;

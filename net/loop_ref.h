@@ -12,6 +12,7 @@
 
 #include <utility>
 
+#include "base/ref.h"
 #include "net/mailbox.h"
 
 namespace millrace {
@@ -20,32 +21,19 @@ class LoopRef {
  public:
   // Names no loop: every post is refused.
   LoopRef() = default;
-  LoopRef(const LoopRef& other) : mailbox_(other.mailbox_) {
-    if (mailbox_ != nullptr) mailbox_->AddReference();
-  }
-  LoopRef(LoopRef&& other) noexcept : mailbox_(std::exchange(other.mailbox_, nullptr)) {}
-  LoopRef& operator=(LoopRef other) noexcept {
-    std::swap(mailbox_, other.mailbox_);
-    return *this;
-  }
-  ~LoopRef() {
-    if (mailbox_ != nullptr) mailbox_->DropReference();
-  }
 
   // Runs `work` on the loop in a later turn, also when called on the loop itself; in order with
   // what this thread posted before. False once the loop has stopped, or if Options::posts_max wait
   // already: then `work` was destroyed unrun. True is a promise: it runs before Run() returns.
-  bool Post(Closure work) const { return mailbox_ != nullptr && mailbox_->Post(std::move(work)); }
+  bool Post(Closure work) const { return mailbox_ && mailbox_->Post(std::move(work)); }
 
   // The same, but a full mailbox takes it too: for the few posts that end or resume something, and
   // without which somebody would wait for ever. False only once the loop has stopped.
-  bool PostAlways(Closure work) const {
-    return mailbox_ != nullptr && mailbox_->PostAlways(std::move(work));
-  }
+  bool PostAlways(Closure work) const { return mailbox_ && mailbox_->PostAlways(std::move(work)); }
 
   // Asks the loop to end its Run(); see EventLoop::Stop().
   void Stop() const {
-    if (mailbox_ != nullptr) mailbox_->RequestStop();
+    if (mailbox_) mailbox_->RequestStop();
   }
 
   friend bool operator==(const LoopRef& a, const LoopRef& b) = default;
@@ -56,9 +44,9 @@ class LoopRef {
 
  private:
   friend class EventLoop;
-  explicit LoopRef(Mailbox* first_reference) : mailbox_(first_reference) {}
+  explicit LoopRef(Ref<Mailbox> mailbox) : mailbox_(std::move(mailbox)) {}
 
-  Mailbox* mailbox_ = nullptr;
+  Ref<Mailbox> mailbox_;
 };
 
 }  // namespace millrace

@@ -8,13 +8,9 @@
 
 namespace millrace {
 
-absl::StatusOr<Mailbox*> Mailbox::Create(size_t posts_max) {
+absl::StatusOr<Ref<Mailbox>> Mailbox::Create(size_t posts_max) {
   MILLRACE_ASSIGN_OR_RETURN(Wakeup wakeup, Wakeup::Create());
-  return new Mailbox(std::move(wakeup), posts_max);
-}
-
-void Mailbox::DropReference() {
-  if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  return Ref<Mailbox>(new Mailbox(std::move(wakeup), posts_max));
 }
 
 bool Mailbox::Post(Closure&& work, size_t posts_max) {

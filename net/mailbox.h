@@ -21,6 +21,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "base/ref.h"
 #include "base/thread_role.h"
 #include "net/wakeup.h"
 
@@ -29,13 +30,10 @@ namespace millrace {
 // Work for a loop. Move-only captures are fine; up to two words are stored without allocating.
 using Closure = absl::AnyInvocable<void() &&>;
 
-class Mailbox {
+class Mailbox final : public RefCounted<Mailbox> {
  public:
-  // Post() fills it with `posts_max` closures at most. The caller gets the first reference.
-  static absl::StatusOr<Mailbox*> Create(size_t posts_max);
-
-  void AddReference() { references_.fetch_add(1, std::memory_order_relaxed); }
-  void DropReference();
+  // Post() fills it with `posts_max` closures at most.
+  static absl::StatusOr<Ref<Mailbox>> Create(size_t posts_max);
 
   // Leaves `work` for the loop, behind all that this thread posted before. False once closed or
   // while full: then `work` is destroyed, unrun, before this returns.
@@ -60,6 +58,7 @@ class Mailbox {
   const Wakeup& wakeup() const { return wakeup_; }
 
  private:
+  friend class RefCounted<Mailbox>;
   Mailbox(Wakeup wakeup, size_t posts_max) : wakeup_(std::move(wakeup)), posts_max_(posts_max) {}
   ~Mailbox() = default;
 
@@ -69,7 +68,6 @@ class Mailbox {
 
   const Wakeup wakeup_;
   const size_t posts_max_;
-  std::atomic<int> references_{1};
   std::atomic<bool> stop_requested_{false};
 
   // These two are Dekker's pair: the loop writes the first and then reads the second, a producer

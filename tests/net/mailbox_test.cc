@@ -14,20 +14,14 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/notification.h"
+#include "base/ref.h"
 #include "gtest/gtest.h"
 #include "tests/support/fault_injection.h"
 
 namespace millrace {
 namespace {
 
-struct Dropper {
-  void operator()(Mailbox* mailbox) const { mailbox->DropReference(); }
-};
-using MailboxReference = std::unique_ptr<Mailbox, Dropper>;
-
-MailboxReference MakeMailbox(size_t posts_max = 1000) {
-  return MailboxReference(Mailbox::Create(posts_max).value());
-}
+Ref<Mailbox> MakeMailbox(size_t posts_max = 1000) { return Mailbox::Create(posts_max).value(); }
 
 // The test plays the loop, unless it says otherwise.
 class MailboxTest : public ::testing::Test {
@@ -47,7 +41,7 @@ class MailboxTest : public ::testing::Test {
     return Read(posts);
   }
 
-  MailboxReference mailbox_ = MakeMailbox();
+  Ref<Mailbox> mailbox_ = MakeMailbox();
   ScopedFault rings_{Call::kWrite, {.fd = mailbox_->wakeup().fd()}};
   std::string read_;
 
@@ -140,10 +134,9 @@ TEST_F(MailboxTest, ClosuresMayHoldWhatOnlyMoves) {
 TEST_F(MailboxTest, PostsThatNobodyTookDieWithTheLastReference) {
   bool destroyed = false;
   mailbox_->Post([end = absl::MakeCleanup([&] { destroyed = true; })] { FAIL(); });
-  mailbox_->AddReference();
-  mailbox_->DropReference();
+  Ref<Mailbox>(mailbox_.get()) = Ref<Mailbox>();
   EXPECT_FALSE(destroyed);
-  mailbox_.reset();
+  mailbox_ = Ref<Mailbox>();
   EXPECT_TRUE(destroyed);
 }
 
@@ -276,7 +269,7 @@ TEST_F(MailboxTest, NoPostIsOverlookedWhileItTakesOthers) {
 
 TEST_F(MailboxTest, StopIsHeardHoweverSoonItComes) {
   for (int i = 0; i < 500; ++i) {
-    const MailboxReference mailbox = MakeMailbox();
+    const Ref<Mailbox> mailbox = MakeMailbox();
     Sleeper sleeper(*mailbox);
   }
 }
@@ -303,7 +296,7 @@ TEST_F(MailboxTest, EachProducersPostsStayInOrder) {
 
 TEST_F(MailboxTest, ClosingWhileOthersPostLosesNothingItAccepted) {
   for (int round = 0; round < 50; ++round) {
-    const MailboxReference mailbox = MakeMailbox(1'000'000);
+    const Ref<Mailbox> mailbox = MakeMailbox(1'000'000);
     std::atomic<int> accepted{0}, at_work{0};
     std::thread loop([&] {
       while (at_work < 3) std::this_thread::yield();
@@ -323,12 +316,11 @@ TEST_F(MailboxTest, ClosingWhileOthersPostLosesNothingItAccepted) {
 
 TEST_F(MailboxTest, WhoeverDropsTheLastReferenceFreesIt) {
   std::atomic<int> destroyed{0};
-  Mailbox* const mailbox = mailbox_.get();
-  for (int i = 0; i < 4; ++i) mailbox->AddReference();
-  mailbox_.reset();
-  InThreads(4, [&](int) {
-    mailbox->Post([end = absl::MakeCleanup([&] { ++destroyed; })] { FAIL(); });
-    mailbox->DropReference();
+  std::vector<Ref<Mailbox>> owners(4, mailbox_);
+  mailbox_ = Ref<Mailbox>();
+  InThreads(4, [&](int thread) {
+    owners[thread]->Post([end = absl::MakeCleanup([&] { ++destroyed; })] { FAIL(); });
+    owners[thread] = Ref<Mailbox>();
   });
   EXPECT_EQ(destroyed, 4);
 }
