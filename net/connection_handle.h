@@ -41,6 +41,8 @@ class ConnectionHandle {
 
   // The loop on which the connection lives.
   const LoopRef& loop() const { return loop_; }
+  // What names it there; see EventLoop::Find().
+  Token token() const { return token_; }
 
   friend bool operator==(const ConnectionHandle&, const ConnectionHandle&) = default;
   template <typename H>

@@ -68,6 +68,19 @@ inline constexpr size_t kOutputBytesPerWriteMax = size_t{1} << 20;
 // Gathering writes of one connection in a row, before the others have theirs.
 inline constexpr int kWritesPerTurnMax = 16;
 
+// Output that may wait for a member of a broadcast group, before it counts as slow. Far below
+// kOutputBytesMax, for there are thousands of members, and what one cannot take others can.
+inline constexpr size_t kBroadcastMemberOutputBytesMax = size_t{1} << 20;
+// Messages of a group that may wait for one loop, before senders are refused. A loop that stalls
+// for a second is behind by this at 16 MiB/s.
+inline constexpr size_t kBroadcastPendingBytesMax = size_t{16} << 20;
+// Bytes that a group gives each of its members in a turn; then what waits is written, and the rest
+// of the loop has its turn.
+inline constexpr size_t kBroadcastBytesPerTurnMax = size_t{256} << 10;
+// Messages that go out together are put side by side up to so many bytes, which is copied once for
+// a loop and saves a piece of output for each message and member.
+inline constexpr size_t kBroadcastJoinedBytesMax = size_t{16} << 10;
+
 // How long we wait for the peer's end after we sent ours, reading and dropping what still comes. To
 // close at once would send a reset, which may destroy what the peer has not read yet.
 inline constexpr absl::Duration kLingerTimeout = absl::Seconds(5);
@@ -84,6 +97,8 @@ inline constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
 
 static_assert(kPostsKeptMax <= kPostsMax);
 static_assert(kOutputBytesLow < kOutputBytesHigh && kOutputBytesHigh < kOutputBytesMax);
+static_assert(kBroadcastBytesPerTurnMax * 4 <= kBroadcastMemberOutputBytesMax,
+              "a burst alone makes nobody slow");
 static_assert(kReceiveBufferBytes <= kInputBytesMax, "what one read brings must fit");
 static_assert(kReceiveBufferBytes + kOutputBytesHigh < kOutputBytesMax,
               "an echo that stands at the high mark must survive one more read");

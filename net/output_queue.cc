@@ -72,9 +72,18 @@ void OutputQueue::AppendOwned(Buffer bytes) {
 }
 
 void OutputQueue::AppendOwned(const absl::Cord& bytes) {
+  if (empty() && !bytes.empty() && bytes.TryFlat()) return ShareWhole(bytes);
   for (absl::string_view chunk : bytes.Chunks()) {
     chunk.size() < kOutputTakeOverBytes ? Append(chunk) : Share(chunk, bytes);
   }
+}
+
+// Where nothing waits that a small one could be copied behind, a reference to what many queues
+// share costs less than a block of each. Asked again, for a cord of a few bytes holds them itself.
+void OutputQueue::ShareWhole(const absl::Cord& bytes) {
+  Piece& piece = AddPiece(bytes);
+  piece.rest = *std::get<absl::Cord>(piece.keeper).TryFlat();
+  bytes_ += piece.rest.size();
 }
 
 // Every copy of a cord shares its large chunks, so one more keeps this one where it is.

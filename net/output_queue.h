@@ -72,7 +72,7 @@ class OutputQueue {
   void Append(absl::string_view bytes);  // Copies.
   void AppendOwned(std::string bytes);   // Takes over, if it is worth it: see kOutputTakeOverBytes.
   void AppendOwned(Buffer bytes);        // Requires: not borrowed.
-  void AppendOwned(const absl::Cord& bytes);  // Shares the large pieces, copies the small ones.
+  void AppendOwned(const absl::Cord& bytes);  // Shares it, but for small pieces behind others.
   void AppendFile(UniqueFd file, off_t offset, uint64_t count);
   // Does not copy yet: the caller keeps the bytes until it has called OwnBorrowed().
   void AppendBorrowed(absl::string_view bytes);
@@ -91,6 +91,7 @@ class OutputQueue {
   Piece& AddPiece(Keeper keeper);
   Piece& AddBlock();
   void Link(Piece* piece);
+  void ShareWhole(const absl::Cord& bytes);
   void Share(absl::string_view bytes, const absl::Cord& owner);
   size_t Gather(absl::Span<iovec> into, int& pieces) const;
   absl::StatusOr<IoResult> WritePieces(Transport& transport) LOOP_ONLY;

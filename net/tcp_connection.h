@@ -95,6 +95,10 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   absl::StatusOr<SocketAddress> local_address() LOOP_ONLY;
 
   bool closed() const LOOP_ONLY { return state_ == State::kClosed; }
+  // Open, and nobody has asked to close or abort it.
+  bool open() const LOOP_ONLY { return state_ == State::kOpen && !failing_; }
+  // Open, neither paused nor above the high mark: a handler may take on more.
+  bool reads() const LOOP_ONLY { return open() && !holds_back(); }
   EventLoop& loop() const { return owner_.loop(); }
   // Names this connection to others; none before OnOpen() and in OnClose().
   ConnectionHandle handle() const LOOP_ONLY { return {loop().ref(), registration_.token()}; }

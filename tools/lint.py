@@ -41,7 +41,7 @@ LAYERS = [
     ["net/block_pool", "net/buffer", "net/output_queue"],
     ["net/connection_handler", "net/connection_limits", "net/connection_handle",
      "net/connection_owner", "net/connection_table", "net/tcp_connection", "net/function_handler"],
-    ["net/acceptor", "net/connector", "net/backoff"],
+    ["net/acceptor", "net/connector", "net/backoff", "net/broadcast_group"],
     ["net/server_shard", "net/tcp_server", "net/tcp_client"],
     ["net/*/**"],
     ["examples/**", "tools/**"],

@@ -128,6 +128,32 @@ TEST_F(OutputQueueTest, SmallChunksOfACordAreCopied) {
   EXPECT_EQ(sink_.writes, 1);
 }
 
+TEST_F(OutputQueueTest, ASmallCordAloneIsShared) {
+  absl::Cord cord(std::string(100, 'c'));
+  cord.Append(std::string(400, 'd'));
+  const absl::string_view bytes = cord.Flatten();
+  queue().AppendOwned(cord);
+  Drain();
+  EXPECT_EQ(sink_.pieces[0].data(), bytes.data());
+  EXPECT_EQ(sink_.taken, bytes);
+}
+
+TEST_F(OutputQueueTest, ACordOfAFewBytesHoldsThemWhereverItGoes) {
+  {
+    const absl::Cord cord("tiny");
+    queue().AppendOwned(cord);
+  }
+  queue().AppendOwned(absl::Cord("more"));
+  Drain();
+  EXPECT_EQ(sink_.taken, "tinymore");
+}
+
+TEST_F(OutputQueueTest, SmallCordsBehindOthersShareABlock) {
+  for (int i = 0; i < 10; ++i) queue().AppendOwned(absl::Cord(std::string(100, 'c')));
+  Drain();
+  EXPECT_EQ(sink_.pieces.size(), 2u) << "the first, and the block of the others";
+}
+
 TEST_F(OutputQueueTest, ACordsMemoryIsLetGoWhenItIsWritten) {
   bool released = false;
   const std::string memory(3000, 'x');
