@@ -42,6 +42,8 @@ class ChildProcess {
   // Waits until `text` has appeared on its stderr. False if that ends without.
   bool WaitForError(absl::string_view text);
   void Signal(int number);
+  // Requires: it has not been waited for.
+  pid_t pid() const { return pid_; }
   // Waits until it has ended.
   Result Wait();
 
