@@ -19,6 +19,7 @@
 #include "net/event_loop_thread_pool.h"
 #include "net/signal_watcher.h"
 #include "net/timer_wheel.h"
+#include "tools/loadgen/error_tally.h"
 #include "tools/loadgen/load_session.h"
 #include "tools/loadgen/load_tally.h"
 #include "tools/loadgen/load_worker.h"
@@ -203,15 +204,14 @@ LoadReport LoadRun::Report() const {
                        .message_bytes = options_.message_bytes,
                        .pipeline = options_.pipeline};
   if (begin_ < end_) report.measured = end_ - begin_;
-  std::optional<LoadError> first;
+  ErrorTally errors;
   for (const std::unique_ptr<LoadTally>& tally : tallies_) {
     report.messages += tally->messages();
     report.latency.Merge(tally->latency());
-    for (const auto& [kind, count] : tally->errors()) report.errors[kind] += count;
-    const std::optional<LoadError>& error = tally->first_error();
-    if (error && (!first || error->time < first->time)) first = error;
+    errors.Merge(tally->error_tally());
   }
-  if (first) report.first_error = first->reason;
+  report.errors = errors.counts();
+  if (errors.first()) report.first_error = errors.first()->reason;
   return report;
 }
 

@@ -44,9 +44,6 @@ struct LoadReport {
   std::string ToJson() const;
 };
 
-// "1234567" as "1,234,567".
-std::string WithCommas(int64_t number);
-
 }  // namespace millrace
 
 #endif  // MILLRACE_TOOLS_LOADGEN_LOAD_REPORT_H_

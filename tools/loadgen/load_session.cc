@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "net/connection_handler.h"
 #include "net/connection_limits.h"
+#include "tools/loadgen/error_tally.h"
 
 namespace millrace {
 namespace {

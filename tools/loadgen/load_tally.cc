@@ -5,8 +5,7 @@ namespace millrace {
 
 void LoadTally::AddError(absl::string_view kind, MonotonicTime now, absl::string_view reason) {
   live_.errors.Increment();
-  ++errors_[std::string(kind)];
-  if (!first_error_) first_error_ = {now, std::string(reason)};
+  errors_.Add(kind, now, reason);
 }
 
 }  // namespace millrace

@@ -20,21 +20,10 @@
 #include "absl/strings/string_view.h"
 #include "base/counters.h"
 #include "base/monotonic_time.h"
+#include "tools/loadgen/error_tally.h"
 #include "tools/loadgen/histogram.h"
 
 namespace millrace {
-
-// The kinds of errors, as they are reported.
-inline constexpr absl::string_view kConnectError = "connect";  // No connection was made.
-inline constexpr absl::string_view kTimeoutError = "timeout";  // No connection, or answer, in time.
-inline constexpr absl::string_view kClosedError = "closed";    // The server closed too early.
-inline constexpr absl::string_view kBrokenError = "broken";    // The connection broke: a reset.
-inline constexpr absl::string_view kWrongError = "wrong_bytes";  // Not what was sent came back.
-
-struct LoadError {
-  MonotonicTime time;
-  std::string reason;
-};
 
 class LoadTally {
  public:
@@ -68,16 +57,16 @@ class LoadTally {
 
   int64_t messages() const { return messages_; }
   const Histogram& latency() const { return latency_; }
-  const std::map<std::string, int64_t>& errors() const { return errors_; }
-  const std::optional<LoadError>& first_error() const { return first_error_; }
+  const ErrorTally& error_tally() const { return errors_; }
+  const std::map<std::string, int64_t>& errors() const { return errors_.counts(); }
+  const std::optional<LoadError>& first_error() const { return errors_.first(); }
 
  private:
   MonotonicTime begin_ = MonotonicTime::InfiniteFuture();
   MonotonicTime end_ = MonotonicTime::InfiniteFuture();
   int64_t messages_ = 0;
   Histogram latency_;
-  std::map<std::string, int64_t> errors_;
-  std::optional<LoadError> first_error_;
+  ErrorTally errors_;
   alignas(64) Live live_;  // A line of its own: readers shall not slow the loop down.
 };
 

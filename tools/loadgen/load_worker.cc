@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "tools/loadgen/error_tally.h"
 
 namespace millrace {
 namespace {

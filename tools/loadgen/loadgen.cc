@@ -5,12 +5,6 @@
 //
 //   bazel run //tools/loadgen -- --connect=127.0.0.1:7007 --connections=1000 --json=result.json
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstdio>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -27,6 +21,7 @@
 #include "tools/loadgen/load_options.h"
 #include "tools/loadgen/load_report.h"
 #include "tools/loadgen/progress_printer.h"
+#include "tools/loadgen/result_file.h"
 #include "tools/program/flag_set.h"
 #include "tools/program/process.h"
 
@@ -75,36 +70,10 @@ absl::StatusOr<LoadReport> Run(const LoadOptions& options) {
   return report;
 }
 
-struct CloseFile {
-  void operator()(FILE* file) const { fclose(file); }
-};
-using File = std::unique_ptr<FILE, CloseFile>;
-
-// Opened before the run, since it would be a pity to find out after it; but what is in it stays
-// until there is something better. Null: not to a file.
-absl::StatusOr<File> OpenJson(const std::string& path) {
-  if (path.empty() || path == "-") return nullptr;
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-  File file(fd < 0 ? nullptr : fdopen(fd, "w"));
-  if (file == nullptr) return absl::ErrnoToStatus(errno, absl::StrCat("--json=", path));
-  return file;
-}
-
-// A file that is no regular one, such as a pipe, cannot be cut, and need not be.
-bool Replace(FILE* file, const std::string& text) {
-  if (ftruncate(fileno(file), 0) != 0 && errno != EINVAL) return false;
-  return fputs(text.c_str(), file) >= 0 && fflush(file) == 0;
-}
-
 absl::Status RunAndPrint(const LoadOptions& options, const std::string& json) {
-  MILLRACE_ASSIGN_OR_RETURN(const File file, OpenJson(json));
+  MILLRACE_ASSIGN_OR_RETURN(const ResultFile file, ResultFile::Open("--json", json));
   MILLRACE_ASSIGN_OR_RETURN(const LoadReport report, Run(options));
-  if (!PrintOutput(json == "-" ? report.ToJson() : report.ToTable())) {
-    return absl::UnavailableError("stdout takes nothing");
-  }
-  if (file != nullptr && !Replace(file.get(), report.ToJson())) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("--json=", json));
-  }
+  MILLRACE_RETURN_IF_ERROR(file.Write(report.ToTable(), report.ToJson()));
   if (report.ok()) return absl::OkStatus();
   return absl::UnavailableError(
       absl::StrCat(report.error_count(), " errors, the first: ", report.first_error));

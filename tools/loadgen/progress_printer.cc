@@ -1,22 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/loadgen/progress_printer.h"
 
-#include <unistd.h>
-
 #include <cmath>
-#include <cstdio>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/string_view.h"
+#include "tools/loadgen/report_text.h"
 
 namespace millrace {
 namespace {
-
-// To the first column, and nothing left of what stood there.
-constexpr absl::string_view kClearLine = "\r\033[K";
-
-void Write(absl::string_view text) { fwrite(text.data(), 1, text.size(), stderr); }
 
 std::string PhaseText(const LoadProgress& progress, absl::Duration duration) {
   switch (progress.phase) {
@@ -35,9 +27,6 @@ std::string PhaseText(const LoadProgress& progress, absl::Duration duration) {
 
 }  // namespace
 
-ProgressPrinter::ProgressPrinter(absl::Duration duration)
-    : duration_(duration), on_terminal_(isatty(STDERR_FILENO) == 1) {}
-
 std::string ProgressPrinter::Line(const LoadProgress& progress, absl::Duration duration) {
   std::string line = absl::StrFormat(
       "%-12s %8s connections %12s messages/s", PhaseText(progress, duration),
@@ -46,13 +35,6 @@ std::string ProgressPrinter::Line(const LoadProgress& progress, absl::Duration d
   return line;
 }
 
-void ProgressPrinter::Print(const LoadProgress& progress) {
-  const std::string line = Line(progress, duration_);
-  Write(on_terminal_ ? absl::StrCat(kClearLine, line) : absl::StrCat(line, "\n"));
-}
-
-void ProgressPrinter::Clear() {
-  if (on_terminal_) Write(kClearLine);
-}
+void ProgressPrinter::Print(const LoadProgress& progress) { line_.Show(Line(progress, duration_)); }
 
 }  // namespace millrace

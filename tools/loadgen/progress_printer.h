@@ -14,24 +14,25 @@
 
 #include "absl/time/time.h"
 #include "tools/loadgen/load.h"
+#include "tools/loadgen/terminal_line.h"
 
 namespace millrace {
 
 class ProgressPrinter {
  public:
-  explicit ProgressPrinter(absl::Duration duration);
+  explicit ProgressPrinter(absl::Duration duration) : duration_(duration) {}
 
-  bool on_terminal() const { return on_terminal_; }
+  bool on_terminal() const { return line_.on_terminal(); }
   void Print(const LoadProgress& progress);
   // Takes the line off the terminal.
-  void Clear();
+  void Clear() { line_.Clear(); }
 
   // Without the newline.
   static std::string Line(const LoadProgress& progress, absl::Duration duration);
 
  private:
   const absl::Duration duration_;
-  const bool on_terminal_;
+  TerminalLine line_;
 };
 
 }  // namespace millrace

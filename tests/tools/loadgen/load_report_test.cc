@@ -111,14 +111,5 @@ TEST(LoadReportTest, WithoutErrorsThereIsAnEmptyObject) {
   EXPECT_FALSE(ReadJson(Report().ToJson()).empty());
 }
 
-TEST(LoadReportTest, NumbersHaveCommas) {
-  EXPECT_EQ(WithCommas(0), "0");
-  EXPECT_EQ(WithCommas(999), "999");
-  EXPECT_EQ(WithCommas(1000), "1,000");
-  EXPECT_EQ(WithCommas(-1000), "-1,000");
-  EXPECT_EQ(WithCommas(-999), "-999");
-  EXPECT_EQ(WithCommas(1234567890), "1,234,567,890");
-}
-
 }  // namespace
 }  // namespace millrace

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How load reports are written, whatever they report: a table for people, with the same rows for
+// errors and latency everywhere, and the same two objects in JSON. A value; one thread.
+//
+//   ReportTable table;
+//   table.Add("messages", WithCommas(messages));
+//   table.AddErrors(errors);
+//   table.AddLatency("latency", latency);
+//   PrintOutput(table.text());
+
+#ifndef MILLRACE_TOOLS_LOADGEN_REPORT_TEXT_H_
+#define MILLRACE_TOOLS_LOADGEN_REPORT_TEXT_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "tools/loadgen/histogram.h"
+
+namespace millrace {
+
+// How many there are of each kind.
+using ErrorCounts = std::map<std::string, int64_t>;
+int64_t TotalOf(const ErrorCounts& errors);
+
+class ReportTable {
+ public:
+  void Add(absl::string_view name, absl::string_view value);
+  // How many, and below that how many of each kind.
+  void AddErrors(const ErrorCounts& errors);
+  // An empty line, the title and the percentiles; nothing if no time was taken.
+  void AddLatency(absl::string_view title, const Histogram& latency);
+
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+// "1234567" as "1,234,567".
+std::string WithCommas(int64_t number);
+
+// {"closed": 3}
+std::string ErrorsJson(const ErrorCounts& errors);
+// {"min": 1.000, "p50": 2.000, ...}: in microseconds.
+std::string LatencyJson(const Histogram& latency);
+
+}  // namespace millrace
+
+#endif  // MILLRACE_TOOLS_LOADGEN_REPORT_TEXT_H_
