@@ -257,11 +257,11 @@ void BroadcastGroup::Core::SeatOrUnseat(Part& part, const Step& step) {
   if (--part.present == 0) part.members = {};  // As Leave() did with the slots.
 }
 
-// One view of them all: small ones side by side, so that each member is sent one piece.
+// One view of them all: in one piece, if it is small enough to be copied once for that.
 absl::Cord BroadcastGroup::Core::SideBySide(Steps messages) {
   absl::Cord all = messages.front().payload;
   for (const Step& message : messages.subspan(1)) all.Append(message.payload);
-  if (messages.size() > 1 && all.size() <= kBroadcastJoinedBytesMax) all.Flatten();
+  if (all.size() <= kBroadcastJoinedBytesMax) all.Flatten();
   return all;
 }
 

@@ -79,7 +79,7 @@ inline constexpr size_t kBroadcastPendingBytesMax = size_t{16} << 20;
 inline constexpr size_t kBroadcastBytesPerTurnMax = size_t{256} << 10;
 // Messages that go out together are put side by side up to so many bytes, which is copied once for
 // a loop and saves a piece of output for each message and member.
-inline constexpr size_t kBroadcastJoinedBytesMax = size_t{16} << 10;
+inline constexpr size_t kBroadcastJoinedBytesMax = size_t{64} << 10;
 
 // How long we wait for the peer's end after we sent ours, reading and dropping what still comes. To
 // close at once would send a reset, which may destroy what the peer has not read yet.

@@ -20,6 +20,7 @@ OutputQueue::Pools::Pools()
       pieces(sizeof(Piece), kOutputBlocksKeptMax) {}
 
 void OutputQueue::Link(Piece* piece) {
+  if (borrows()) MakePieceOfBorrowed();  // Its bytes come first.
   (tail_ == nullptr ? head_ : tail_->next) = piece;
   tail_ = piece;
 }
@@ -101,15 +102,42 @@ void OutputQueue::AppendFile(UniqueFd file, off_t offset, uint64_t count) {
 
 void OutputQueue::AppendBorrowed(absl::string_view bytes) {
   if (bytes.empty()) return;
-  AddPiece(Borrowed()).rest = bytes;
+  if (empty() && pools_.borrower == nullptr) {
+    pools_.borrower = this;
+    pools_.lent = bytes;
+  } else {
+    AddPiece(Borrowed()).rest = bytes;
+    has_borrowed_ = true;
+  }
   bytes_ += bytes.size();
+}
+
+void OutputQueue::MakePieceOfBorrowed() {
+  pools_.borrower = nullptr;
+  AddPiece(Borrowed()).rest = pools_.lent;
   has_borrowed_ = true;
 }
 
 absl::StatusOr<IoResult> OutputQueue::WriteTo(Transport& transport) {
   DCHECK(!empty());
+  if (borrows()) return WriteBorrowed(transport);
   File* file = std::get_if<File>(&head_->keeper);
   return file != nullptr ? WriteFile(transport, *file) : WritePieces(transport);
+}
+
+absl::StatusOr<IoResult> OutputQueue::WriteBorrowed(Transport& transport) {
+  absl::string_view& rest = pools_.lent;
+  const iovec from = {const_cast<char*>(rest.data()), rest.size()};
+  absl::StatusOr<IoResult> result = transport.Write({&from, 1});
+  if (!result.ok()) return result;
+  bytes_ -= result->bytes;
+  rest.remove_prefix(result->bytes);
+  if (rest.empty()) {
+    pools_.borrower = nullptr;
+  } else if (result->kind == IoResult::kDone) {
+    result->kind = IoResult::kWantWrite;
+  }
+  return result;
 }
 
 // The bytes ahead of the first file, as many as one write may have. Returns how many, and in how
@@ -167,6 +195,7 @@ void OutputQueue::Written(size_t n) {
 }
 
 void OutputQueue::OwnBorrowed() {
+  if (borrows()) MakePieceOfBorrowed();
   if (!has_borrowed_) return;
   has_borrowed_ = false;
   Piece* piece = head_;
@@ -198,7 +227,8 @@ void OutputQueue::Free(Piece* piece) {
 }
 
 void OutputQueue::Clear() {
-  while (!empty()) Free(PopPiece());
+  if (borrows()) pools_.borrower = nullptr;
+  while (head_ != nullptr) Free(PopPiece());
   bytes_ = file_bytes_ = 0;
   has_borrowed_ = false;
 }

@@ -55,6 +55,11 @@ class OutputQueue {
     Pools();
     BlockPool blocks;  // For pieces with their bytes behind them.
     BlockPool pieces;  // For the others.
+
+    // What was borrowed by the queue that has nothing else. Such bytes are written before anybody
+    // else borrows, so one place does for all, and an echo takes no piece.
+    OutputQueue* borrower = nullptr;
+    absl::string_view lent;
   };
 
   explicit OutputQueue(Pools& pools) : pools_(pools) {}
@@ -62,7 +67,7 @@ class OutputQueue {
   OutputQueue& operator=(const OutputQueue&) = delete;
   ~OutputQueue() { Clear(); }
 
-  bool empty() const { return head_ == nullptr; }
+  bool empty() const { return bytes_ == 0; }
   // All that waits, ranges of files too.
   uint64_t bytes() const { return bytes_; }
   // Of that, what is not in files.
@@ -89,11 +94,14 @@ class OutputQueue {
  private:
   template <typename Keeper>
   Piece& AddPiece(Keeper keeper);
+  bool borrows() const { return pools_.borrower == this; }
+  void MakePieceOfBorrowed();
   Piece& AddBlock();
   void Link(Piece* piece);
   void ShareWhole(const absl::Cord& bytes);
   void Share(absl::string_view bytes, const absl::Cord& owner);
   size_t Gather(absl::Span<iovec> into, int& pieces) const;
+  absl::StatusOr<IoResult> WriteBorrowed(Transport& transport) LOOP_ONLY;
   absl::StatusOr<IoResult> WritePieces(Transport& transport) LOOP_ONLY;
   absl::StatusOr<IoResult> WriteFile(Transport& transport, File& file) LOOP_ONLY;
   void Written(size_t n);

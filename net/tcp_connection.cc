@@ -46,6 +46,7 @@ void TcpConnection::Start() {
   absl::StatusOr<Registration> watch = loop().Watch(transport_->socket().fd(), Io::kRead, *this);
   if (!watch.ok()) return Finish(watch.status());
   registration_ = *std::move(watch);
+  interest_ = Io::kRead;
   Shake();
   Settle();
   if (!closed()) EnsureTimer();
@@ -90,7 +91,7 @@ void TcpConnection::OnEndOfTurn() {
 }
 
 // One read a turn: what is left makes the descriptor ready again, and the neighbours go first.
-void TcpConnection::ReadOnce() {
+inline void TcpConnection::ReadOnce() {
   const absl::Span<char> room =
       owner_.memory().receive_buffer().first(owner_.limits().read_bytes_per_turn);
   const iovec into = {room.data(), room.size()};
@@ -101,29 +102,39 @@ void TcpConnection::ReadOnce() {
   if (result->kind == IoResult::kDone) TakeInput(room.first(result->bytes));
 }
 
-void TcpConnection::TakeInput(absl::Span<char> bytes) {
+inline void TcpConnection::TakeInput(absl::Span<char> bytes) {
   last_read_ = loop().now();
   owner_.counters().bytes_read.Add(bytes.size());
   if (state_ != State::kOpen) return;  // We have taken our leave; this only clears the line.
-  if (!input_.empty()) {
-    input_.Append({bytes.data(), bytes.size()});
-    Offer(input_);
-  } else {
-    Buffer view = Buffer::Borrow(bytes, bytes.size());
-    may_borrow_ = true;
-    Offer(view);
-    may_borrow_ = false;
-    if (state_ == State::kOpen) input_ = std::move(view);  // Which copies what is left.
-  }
-  if (state_ == State::kOpen && input_.size() > owner_.limits().input_bytes_max) {
-    resets_ = true;
-    Fail(absl::ResourceExhaustedError(
-        absl::StrCat("the handler left ", input_.size(), " bytes of input unread, more than ",
-                     owner_.limits().input_bytes_max, " (input_bytes_max)")));
-  }
+  if (!input_.empty()) return TakeMore({bytes.data(), bytes.size()});
+  Buffer view = Buffer::Borrow(bytes, bytes.size());
+  may_borrow_ = true;
+  Offer(view);
+  may_borrow_ = false;
+  if (!view.empty()) KeepRest(view);
 }
 
-void TcpConnection::Offer(Buffer& input) {
+void TcpConnection::TakeMore(absl::string_view bytes) {
+  input_.Append(bytes);
+  Offer(input_);
+  CheckRest();
+}
+
+void TcpConnection::KeepRest(Buffer& view) {
+  if (state_ != State::kOpen) return;
+  input_ = std::move(view);  // Which copies it.
+  CheckRest();
+}
+
+void TcpConnection::CheckRest() {
+  if (state_ != State::kOpen || input_.size() <= owner_.limits().input_bytes_max) return;
+  resets_ = true;
+  Fail(absl::ResourceExhaustedError(
+      absl::StrCat("the handler left ", input_.size(), " bytes of input unread, more than ",
+                   owner_.limits().input_bytes_max, " (input_bytes_max)")));
+}
+
+inline void TcpConnection::Offer(Buffer& input) {
   offer_again_ = false;
   ++in_handler_;
   handler_->OnData(*this, input);
@@ -140,19 +151,22 @@ void TcpConnection::TakeEnd() {
   input_.Clear();  // No more comes that could complete it.
 }
 
-bool TcpConnection::MayQueue(uint64_t n) {
+inline bool TcpConnection::MayQueue(uint64_t n) {
   if (state_ != State::kOpen || ends_write_ || failing_) return false;
-  const uint64_t max = owner_.limits().output_bytes_max;
-  if (n <= max - output_.memory_bytes()) return true;
-  Abort(absl::ResourceExhaustedError(
-      absl::StrFormat("to send %d bytes while %d wait would pass %d (output_bytes_max)", n,
-                      output_.memory_bytes(), max)));
+  if (n <= owner_.limits().output_bytes_max - output_.memory_bytes()) return true;
+  AbortAsTooSlow(n);
   return false;
 }
 
-bool TcpConnection::Queued() {
+void TcpConnection::AbortAsTooSlow(uint64_t n) {
+  Abort(absl::ResourceExhaustedError(
+      absl::StrFormat("to send %d bytes while %d wait would pass %d (output_bytes_max)", n,
+                      output_.memory_bytes(), owner_.limits().output_bytes_max)));
+}
+
+inline bool TcpConnection::Queued() {
   if (output_.bytes() > owner_.limits().output_bytes_high) above_high_ = true;
-  if (!output_.empty()) SettleLater();
+  if (in_handler_ == 0 && !output_.empty()) SettleLater();
   return !above_high_;
 }
 
@@ -174,17 +188,26 @@ bool TcpConnection::Send(const absl::Cord& bytes) {
   return Queued();
 }
 
+// The bytes that the handler was just given wait where they are: Flush() comes before anybody reads
+// again. What is another connection's input, or anybody's memory, is copied.
 bool TcpConnection::Send(Buffer&& bytes) {
   if (!MayQueue(bytes.size())) return false;
-  if (!bytes.borrowed()) {
-    output_.AppendOwned(std::move(bytes));
-  } else if (may_borrow_ && owner_.memory().Lends(bytes.data())) {
-    output_.AppendBorrowed(bytes.readable());  // Flush() comes before anybody reads again.
+  if (may_borrow_ && bytes.borrowed() && owner_.memory().Lends(bytes.data())) {
+    output_.AppendBorrowed(bytes.readable());
+    bytes.Clear();
   } else {
-    output_.Append(bytes.readable());  // Another connection's input, or anybody's memory.
+    Queue(bytes);
+  }
+  return Queued();
+}
+
+void TcpConnection::Queue(Buffer& bytes) {
+  if (bytes.borrowed()) {
+    output_.Append(bytes.readable());
+  } else {
+    output_.AppendOwned(std::move(bytes));
   }
   bytes.Clear();
-  return Queued();
 }
 
 bool TcpConnection::SendFile(UniqueFd file, off_t offset, uint64_t count) {
@@ -193,13 +216,15 @@ bool TcpConnection::SendFile(UniqueFd file, off_t offset, uint64_t count) {
   return Queued();
 }
 
-void TcpConnection::Flush() {
+inline void TcpConnection::Flush() {
   for (int i = 0; i < kWritesPerTurnMax; ++i) {
     if (output_.empty() || output_blocked_ || failing_) break;
     WriteSome();
   }
-  output_.OwnBorrowed();
-  if (!output_.empty() && !output_blocked_ && !failing_) SettleLater();  // Others go first.
+  if (!output_.empty()) {
+    output_.OwnBorrowed();
+    if (!output_blocked_ && !failing_) SettleLater();  // Others go first.
+  }
   if (above_high_ && output_.bytes() <= owner_.limits().output_bytes_low) {
     above_high_ = false;
     tell_writable_ = true;
@@ -207,15 +232,18 @@ void TcpConnection::Flush() {
   }
 }
 
-void TcpConnection::WriteSome() {
+inline void TcpConnection::WriteSome() {
   const uint64_t before = output_.bytes();
   const absl::StatusOr<IoResult> result = output_.WriteTo(*transport_);
   if (!result.ok()) return Fail(result.status());
   last_write_ = loop().now();
   owner_.counters().bytes_written.Add(before - output_.bytes());
-  if (result->kind == IoResult::kDone) return;
+  if (result->kind != IoResult::kDone) WaitToWrite(result->kind);
+}
+
+void TcpConnection::WaitToWrite(IoResult::Kind kind) {
   output_blocked_ = true;
-  write_needs_ = result->kind == IoResult::kWantRead ? Io::kRead : Io::kWrite;
+  write_needs_ = kind == IoResult::kWantRead ? Io::kRead : Io::kWrite;
   EnsureTimer();
 }
 
@@ -232,7 +260,8 @@ void TcpConnection::TellWritable() {
 void TcpConnection::Settle() {
   if (must_offer()) Offer(input_);
   if (closed()) return;
-  Flush();
+  if (!output_.empty() || above_high_) Flush();
+  if (settled()) return;
   TellWritable();
   if (closed()) return;
   if (failing_) return Finish(why_);
@@ -274,9 +303,7 @@ void TcpConnection::SendEnd() {
     write_ended_ = true;
     return;
   }
-  output_blocked_ = true;
-  write_needs_ = result->kind == IoResult::kWantRead ? Io::kRead : Io::kWrite;
-  EnsureTimer();
+  WaitToWrite(result->kind);
 }
 
 void TcpConnection::Fail(absl::Status why) {
@@ -354,22 +381,32 @@ void TcpConnection::CloseAfterFlush() {
   SettleLater();
 }
 
-bool TcpConnection::wants_input() const {
+inline bool TcpConnection::wants_input() const {
   if (peer_ended_ || failing_) return false;
   // Else it is the handshake, or waiting for the peer's end.
   return state_ != State::kOpen || !holds_back();
 }
 
-bool TcpConnection::must_offer() const {
+inline bool TcpConnection::must_offer() const {
   return offer_again_ && !input_.empty() && state_ == State::kOpen && !holds_back() && !failing_;
+}
+
+// The usual end of a message: all was written, and nothing else is to be done.
+inline bool TcpConnection::settled() const {
+  const bool anything_asked = failing_ | above_high_ | tell_writable_ | output_blocked_ |
+                              ends_write_ | peer_ended_ | (pauses_ > 0);
+  return !anything_asked && state_ == State::kOpen && interest_ == read_needs_ && output_.empty() &&
+         !must_offer();
 }
 
 void TcpConnection::UpdateInterest() {
   Io interest = Io::kNone;
   if (wants_input()) interest |= read_needs_;
   if (output_blocked_) interest |= write_needs_;
+  if (interest == interest_) return;
   const absl::Status status = registration_.SetInterest(interest);
-  if (!status.ok()) Finish(status);
+  if (!status.ok()) return Finish(status);
+  interest_ = interest;
 }
 
 // Why its time is over, if it is; else `next` is when to look again.

@@ -128,15 +128,21 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   void Shake() LOOP_ONLY;
   void ReadOnce() LOOP_ONLY;
   void TakeInput(absl::Span<char> bytes) LOOP_ONLY;
+  void TakeMore(absl::string_view bytes) LOOP_ONLY;
+  void KeepRest(Buffer& view) LOOP_ONLY;
+  void CheckRest() LOOP_ONLY;
   void Offer(Buffer& input) LOOP_ONLY;
   void ReadAgain() LOOP_ONLY;
   void TakeEnd() LOOP_ONLY;
 
   // Room for `n` more bytes of output, or reason to drop them.
   bool MayQueue(uint64_t n) LOOP_ONLY;
+  void AbortAsTooSlow(uint64_t n) LOOP_ONLY;
+  void Queue(Buffer& bytes) LOOP_ONLY;
   bool Queued() LOOP_ONLY;
   void Flush() LOOP_ONLY;
   void WriteSome() LOOP_ONLY;
+  void WaitToWrite(IoResult::Kind kind) LOOP_ONLY;
   void TellWritable() LOOP_ONLY;
 
   // Brings everything in order after others had their say: offers, writes, closes, waits.
@@ -149,6 +155,7 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
 
   bool holds_back() const { return pauses_ > 0 || above_high_; }  // Does not read, though open.
   bool wants_input() const;
+  bool settled() const;
   bool must_offer() const;  // There is unread input that the handler is to see again.
   void UpdateInterest() LOOP_ONLY;
   MonotonicTime IdleSince() const { return std::max(last_read_, last_write_); }
@@ -170,6 +177,7 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   State state_ = State::kHandshaking;
   Io read_needs_ = Io::kRead;  // What the descriptor must be ready for before reading gets further.
   Io write_needs_ = Io::kWrite;
+  Io interest_ = Io::kNone;  // What the loop was told.
   bool told_open_ : 1 = false;
   bool may_borrow_ : 1 = false;  // In OnData(), with input that stands on the receive buffer.
   bool offer_again_ : 1 = false;
