@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/connection_limits.h"
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -27,6 +29,12 @@ absl::Status ConnectionLimits::Check() const {
     }
   }
   return absl::OkStatus();
+}
+
+uint32_t ConnectionTimeouts::ToMilliseconds(absl::Duration timeout) {
+  constexpr int64_t kMax = std::numeric_limits<uint32_t>::max();
+  const int64_t ms = absl::ToInt64Milliseconds(absl::Ceil(timeout, absl::Milliseconds(1)));
+  return ms > kMax ? 0 : static_cast<uint32_t>(std::max<int64_t>(ms, 1));
 }
 
 }  // namespace millrace

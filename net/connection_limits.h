@@ -41,6 +41,22 @@ struct ConnectionLimits {
   absl::Status Check() const;
 };
 
+// The times of ConnectionLimits as connections keep them: 4 bytes each instead of 16, in whole
+// milliseconds, rounded up; worked out once for all connections. 0 is no limit: 49 days count as
+// that.
+struct ConnectionTimeouts {
+  explicit ConnectionTimeouts(const ConnectionLimits& limits)
+      : idle_ms(ToMilliseconds(limits.idle_timeout)),
+        read_ms(ToMilliseconds(limits.read_timeout)),
+        write_ms(ToMilliseconds(limits.write_timeout)),
+        handshake_ms(ToMilliseconds(limits.handshake_timeout)),
+        linger_ms(ToMilliseconds(limits.linger_timeout)) {}
+
+  static uint32_t ToMilliseconds(absl::Duration timeout);
+
+  uint32_t idle_ms, read_ms, write_ms, handshake_ms, linger_ms;
+};
+
 }  // namespace millrace
 
 #endif  // MILLRACE_NET_CONNECTION_LIMITS_H_

@@ -60,11 +60,13 @@ class ConnectionOwner {
   ConnectionOwner(EventLoop& loop, const ConnectionLimits& limits,
                   ConnectionCounters& counters) LOOP_ONLY : loop_(loop),
                                                             limits_(limits),
+                                                            timeouts_(limits),
                                                             memory_(loop.Local<ConnectionMemory>()),
                                                             counters_(counters) {}
 
   EventLoop& loop() const { return loop_; }
   const ConnectionLimits& limits() const { return limits_; }
+  const ConnectionTimeouts& timeouts() const { return timeouts_; }
   ConnectionMemory& memory() const { return memory_; }
   ConnectionCounters& counters() const { return counters_; }
 
@@ -78,6 +80,7 @@ class ConnectionOwner {
  private:
   EventLoop& loop_;
   const ConnectionLimits limits_;
+  const ConnectionTimeouts timeouts_;
   ConnectionMemory& memory_;
   ConnectionCounters& counters_;
 };

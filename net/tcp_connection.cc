@@ -14,16 +14,9 @@
 namespace millrace {
 namespace {
 
-// Timeouts as a connection keeps them: 4 bytes instead of 16. 49 days count as for ever.
-uint32_t ToMilliseconds(absl::Duration timeout) {
-  constexpr int64_t kMax = std::numeric_limits<uint32_t>::max();
-  const int64_t ms = absl::ToInt64Milliseconds(absl::Ceil(timeout, absl::Milliseconds(1)));
-  return ms > kMax ? 0 : static_cast<uint32_t>(std::max<int64_t>(ms, 1));
-}
-
 MonotonicTime After(MonotonicTime since, uint32_t timeout_ms) {
   if (timeout_ms == 0) return MonotonicTime::InfiniteFuture();
-  return since + absl::Milliseconds(timeout_ms);
+  return MonotonicTime::FromNanoseconds(since.nanoseconds() + int64_t{timeout_ms} * 1'000'000);
 }
 
 }  // namespace
@@ -36,9 +29,9 @@ TcpConnection::TcpConnection(ConnectionOwner& owner, std::unique_ptr<Transport> 
       transport_(std::move(transport)),
       handler_(std::move(handler)),
       output_(owner.memory().output_pools()),
-      idle_timeout_ms_(ToMilliseconds(owner.limits().idle_timeout)),
-      read_timeout_ms_(ToMilliseconds(owner.limits().read_timeout)),
-      write_timeout_ms_(ToMilliseconds(owner.limits().write_timeout)),
+      idle_timeout_ms_(owner.timeouts().idle_ms),
+      read_timeout_ms_(owner.timeouts().read_ms),
+      write_timeout_ms_(owner.timeouts().write_ms),
       peer_(std::move(peer)) {}
 
 void TcpConnection::Start() {
@@ -422,11 +415,11 @@ absl::Status TcpConnection::CheckDeadlines(MonotonicTime& next) {
         absl::StrCat(what, absl::FormatDuration(absl::Milliseconds(timeout_ms))));
   };
   if (state_ == State::kHandshaking) {
-    const uint32_t limit = ToMilliseconds(owner_.limits().handshake_timeout);
+    const uint32_t limit = owner_.timeouts().handshake_ms;
     return passed(last_read_, limit) ? error("no handshake for ", limit) : absl::OkStatus();
   }
   if (state_ == State::kLingering) {
-    const uint32_t limit = ToMilliseconds(owner_.limits().linger_timeout);
+    const uint32_t limit = owner_.timeouts().linger_ms;
     return passed(last_write_, limit) ? error("the peer kept its end open for ", limit)
                                       : absl::OkStatus();
   }
@@ -457,20 +450,20 @@ void TcpConnection::OnTimer() {
 }
 
 void TcpConnection::SetIdleTimeout(absl::Duration timeout) {
-  idle_timeout_ms_ = ToMilliseconds(timeout);
+  idle_timeout_ms_ = ConnectionTimeouts::ToMilliseconds(timeout);
   // Idleness is both; but output that waits must not be put off by this.
   (output_blocked_ ? last_read_ : last_write_) = loop().now();
   if (!closed()) EnsureTimer();
 }
 
 void TcpConnection::SetReadTimeout(absl::Duration timeout) {
-  read_timeout_ms_ = ToMilliseconds(timeout);
+  read_timeout_ms_ = ConnectionTimeouts::ToMilliseconds(timeout);
   last_read_ = loop().now();
   if (!closed()) EnsureTimer();
 }
 
 void TcpConnection::SetWriteTimeout(absl::Duration timeout) {
-  write_timeout_ms_ = ToMilliseconds(timeout);
+  write_timeout_ms_ = ConnectionTimeouts::ToMilliseconds(timeout);
   last_write_ = loop().now();
   if (!closed()) EnsureTimer();
 }

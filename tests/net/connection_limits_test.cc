@@ -68,5 +68,31 @@ TEST(ConnectionLimitsTest, TimesAreAMillisecondOrMoreAndMayBeInfinite) {
   }
 }
 
+TEST(ConnectionTimeoutsTest, AreRoundedUpToMilliseconds) {
+  EXPECT_EQ(ConnectionTimeouts::ToMilliseconds(absl::Milliseconds(7)), 7u);
+  EXPECT_EQ(ConnectionTimeouts::ToMilliseconds(absl::Microseconds(7'001)), 8u);
+  EXPECT_EQ(ConnectionTimeouts::ToMilliseconds(absl::Nanoseconds(1)), 1u);
+  EXPECT_EQ(ConnectionTimeouts::ToMilliseconds(absl::ZeroDuration()), 1u) << "0 would be none";
+}
+
+TEST(ConnectionTimeoutsTest, SevenWeeksAreNoLimit) {
+  EXPECT_NE(ConnectionTimeouts::ToMilliseconds(absl::Hours(24 * 49)), 0u);
+  EXPECT_EQ(ConnectionTimeouts::ToMilliseconds(absl::Hours(24 * 50)), 0u);
+  EXPECT_EQ(ConnectionTimeouts::ToMilliseconds(absl::InfiniteDuration()), 0u);
+}
+
+TEST(ConnectionTimeoutsTest, EachIsThatOfItsLimit) {
+  const ConnectionTimeouts timeouts({.idle_timeout = absl::Milliseconds(1),
+                                     .read_timeout = absl::Milliseconds(2),
+                                     .write_timeout = absl::Milliseconds(3),
+                                     .handshake_timeout = absl::Milliseconds(4),
+                                     .linger_timeout = absl::Milliseconds(5)});
+  EXPECT_EQ(timeouts.idle_ms, 1u);
+  EXPECT_EQ(timeouts.read_ms, 2u);
+  EXPECT_EQ(timeouts.write_ms, 3u);
+  EXPECT_EQ(timeouts.handshake_ms, 4u);
+  EXPECT_EQ(timeouts.linger_ms, 5u);
+}
+
 }  // namespace
 }  // namespace millrace
