@@ -13,6 +13,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/inlined_vector.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/mutex.h"
@@ -26,21 +27,23 @@
 namespace millrace {
 namespace {
 
-// One step. Joins and leaves concern one slot of the loop's members, a message all of them.
+// One step. A message concerns all members of the loop, the others one of them, by its slot.
 struct Step {
-  enum class Kind : uint8_t { kJoin, kLeave, kLeaveAndClose, kMessage };
+  enum class Kind : uint8_t { kJoin, kLeave, kRun, kMessage };
+  using Work = absl::AnyInvocable<void(TcpConnection&) &&>;
+
   Kind kind = Kind::kMessage;
   uint32_t slot = 0;
   Token member = {};
   absl::Cord payload = {};
+  std::unique_ptr<Work> work = nullptr;
+  uint64_t bytes = sizeof(Step);  // What it takes while it waits.
 
   bool is_message() const { return kind == Kind::kMessage; }
-  // What it takes while it waits.
-  uint64_t bytes() const { return sizeof(Step) + payload.size(); }
 };
 
-// Steps with nobody's bytes in them, kept for the next time: 32 KiB for each loop.
-constexpr size_t kStepsKeptMax = 1024;
+// Steps with nobody's bytes in them, kept for the next time: 32 KiB for each loop, at most.
+constexpr size_t kStepsKeptMax = 512;
 
 }  // namespace
 
@@ -75,7 +78,8 @@ class BroadcastGroup::Core final : public RefCounted<Core> {
                                              kBroadcastBytesPerTurnMax)) {}
 
   Membership Join(const ConnectionHandle& member) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Leave(Part& part, uint32_t slot, bool closes) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Leave(Part& part, uint32_t slot) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool Run(Part& part, uint32_t slot, Step::Work work) ABSL_LOCKS_EXCLUDED(mutex_);
   bool Send(const absl::Cord& payload) ABSL_LOCKS_EXCLUDED(mutex_);
   Stats stats() const ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -84,13 +88,13 @@ class BroadcastGroup::Core final : public RefCounted<Core> {
 
   Part& PartOn(const LoopRef& loop) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasRoom(const Part& part, uint64_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool Add(Part& part, Step step) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool Add(Part& part, Step&& step) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PostWork(Part& part) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   void Work(Part& part) LOOP_ONLY ABSL_LOCKS_EXCLUDED(mutex_);
   uint64_t WorkOff(Part& part) LOOP_ONLY;
   static Steps NextMessages(const Part& part, uint64_t bytes);
-  static void SeatOrUnseat(Part& part, const Step& step) LOOP_ONLY;
+  static void DoForOne(Part& part, Step& step) LOOP_ONLY;
   static TcpConnection* Find(Token member) LOOP_ONLY;
   static absl::Cord SideBySide(Steps messages);
   void Deliver(Part& part, Steps messages) LOOP_ONLY;
@@ -123,25 +127,25 @@ bool BroadcastGroup::Core::HasRoom(const Part& part, uint64_t bytes) const {
          options_.pending_bytes_max - std::min(part.pending_bytes, options_.pending_bytes_max);
 }
 
-bool BroadcastGroup::Core::Add(Part& part, Step step) {
+// What it does not take is left to the caller, to be destroyed without the mutex: it may hold
+// anything.
+bool BroadcastGroup::Core::Add(Part& part, Step&& step) {
   if (part.gone) return false;
-  part.pending_bytes += step.bytes();
+  part.pending_bytes += step.bytes;
   part.inbox.push_back(std::move(step));
   if (!part.posted) PostWork(part);
   return !part.gone;
 }
 
-// With the mutex held: what a thread sends to a member after this must come behind it. Past the
-// mailbox's bound: pending_bytes_max is ours, and there is at most one post on its way.
+// With the mutex held: what a thread then posts to a member must come behind it. Past the mailbox's
+// bound: pending_bytes_max is ours, and there is at most one post on its way.
 void BroadcastGroup::Core::PostWork(Part& part) {
   part.posted = part.loop.PostAlways([self = Ref<Core>(this), &part] {
     AssertOnLoop();
     self->Work(part);
   });
   if (part.posted) return;
-  part.gone = true;
-  part.inbox.clear();
-  part.pending_bytes = 0;
+  part.gone = true;  // What it should have done goes with the group.
   part.member_count = 0;
 }
 
@@ -158,26 +162,33 @@ BroadcastGroup::Membership BroadcastGroup::Core::Join(const ConnectionHandle& me
 }
 
 // The slot may be given away at once: the step that fills it again comes behind this one.
-void BroadcastGroup::Core::Leave(Part& part, uint32_t slot, bool closes) {
-  const Step::Kind kind = closes ? Step::Kind::kLeaveAndClose : Step::Kind::kLeave;
+void BroadcastGroup::Core::Leave(Part& part, uint32_t slot) {
   absl::MutexLock lock(&mutex_);
-  if (!Add(part, {.kind = kind, .slot = slot})) return;
+  if (!Add(part, {.kind = Step::Kind::kLeave, .slot = slot})) return;
   part.free_slots.push_back(slot);
   if (--part.member_count > 0) return;
   part.slots = 0;
   part.free_slots = {};
 }
 
+bool BroadcastGroup::Core::Run(Part& part, uint32_t slot, Step::Work work) {
+  Step step = {.kind = Step::Kind::kRun, .slot = slot};
+  step.work = std::make_unique<Step::Work>(std::move(work));
+  absl::MutexLock lock(&mutex_);
+  return Add(part, std::move(step));
+}
+
 bool BroadcastGroup::Core::Send(const absl::Cord& payload) {
+  const uint64_t bytes = sizeof(Step) + payload.EstimatedMemoryUsage();
   absl::MutexLock lock(&mutex_);
   bool taken = payload.size() <= options_.member_output_bytes_max;
   for (const std::unique_ptr<Part>& part : parts_) {
-    if (part->member_count > 0 && !HasRoom(*part, sizeof(Step) + payload.size())) taken = false;
+    if (part->member_count > 0 && !HasRoom(*part, bytes)) taken = false;
   }
   ++(taken ? sent_ : refused_);
   if (!taken || payload.empty()) return taken;
   for (const std::unique_ptr<Part>& part : parts_) {
-    if (part->member_count > 0) Add(*part, {.payload = payload});
+    if (part->member_count > 0) Add(*part, {.payload = payload, .bytes = bytes});
   }
   return true;
 }
@@ -219,18 +230,20 @@ void BroadcastGroup::Core::Work(Part& part) {
 uint64_t BroadcastGroup::Core::WorkOff(Part& part) {
   uint64_t done = 0, delivered = 0;
   while (part.next_step < part.taken.size() && delivered < bytes_per_turn_) {
+    size_t count = 1;
     const Steps messages = NextMessages(part, bytes_per_turn_ - delivered);
     if (messages.empty()) {
-      SeatOrUnseat(part, part.taken[part.next_step++]);
-      done += sizeof(Step);
-      continue;
+      DoForOne(part, part.taken[part.next_step]);
+    } else {
+      count = messages.size();
+      Deliver(part, messages);
     }
-    Deliver(part, messages);
-    for (const Step& message : messages) {
-      delivered += message.payload.size();
-      done += message.bytes();
+    for (; count > 0; --count) {
+      Step& step = part.taken[part.next_step++];
+      delivered += step.payload.size();
+      done += step.bytes;
+      step.payload.Clear();  // The list stays until its end; what was in it need not.
     }
-    part.next_step += messages.size();
   }
   return done;
 }
@@ -245,16 +258,24 @@ BroadcastGroup::Core::Steps BroadcastGroup::Core::NextMessages(const Part& part,
   return absl::MakeConstSpan(part.taken).subspan(part.next_step, end - part.next_step);
 }
 
-void BroadcastGroup::Core::SeatOrUnseat(Part& part, const Step& step) {
-  if (step.kind == Step::Kind::kJoin) {
-    if (part.members.size() <= step.slot) part.members.resize(step.slot + 1);
-    part.members[step.slot] = step.member;
-    ++part.present;
-    return;
+void BroadcastGroup::Core::DoForOne(Part& part, Step& step) {
+  switch (step.kind) {
+    case Step::Kind::kJoin:
+      if (part.members.size() <= step.slot) part.members.resize(step.slot + 1);
+      part.members[step.slot] = step.member;
+      ++part.present;
+      return;
+    case Step::Kind::kLeave:
+      part.members[step.slot] = Token();
+      if (--part.present == 0) part.members = {};  // As Leave() did with the slots.
+      return;
+    case Step::Kind::kRun:
+      if (TcpConnection* conn = Find(part.members[step.slot])) std::move (*step.work)(*conn);
+      step.work.reset();
+      return;
+    case Step::Kind::kMessage:
+      return;
   }
-  TcpConnection* conn = Find(std::exchange(part.members[step.slot], Token()));
-  if (conn != nullptr && step.kind == Step::Kind::kLeaveAndClose) conn->CloseAfterFlush();
-  if (--part.present == 0) part.members = {};  // As Leave() did with the slots.
 }
 
 // One view of them all: in one piece, if it is small enough to be copied once for that.
@@ -329,14 +350,14 @@ BroadcastGroup::Membership& BroadcastGroup::Membership::operator=(Membership&& o
 
 BroadcastGroup::Membership::~Membership() { Leave(); }
 
-void BroadcastGroup::Membership::End(bool closes) {
-  if (part_ != nullptr) core_->Leave(*std::exchange(part_, nullptr), slot_, closes);
+void BroadcastGroup::Membership::Leave() {
+  if (part_ != nullptr) core_->Leave(*std::exchange(part_, nullptr), slot_);
   core_ = Ref<Core>();
 }
 
-void BroadcastGroup::Membership::Leave() { End(/*closes=*/false); }
-
-void BroadcastGroup::Membership::LeaveAndClose() { End(/*closes=*/true); }
+bool BroadcastGroup::Membership::Run(absl::AnyInvocable<void(TcpConnection&) &&> work) const {
+  return part_ != nullptr && core_->Run(*part_, slot_, std::move(work));
+}
 
 BroadcastGroup::BroadcastGroup(const Options& options) : core_(new Core(options)) {}
 

@@ -4,11 +4,13 @@
 // of it is for any thread. Destroying it drops nobody: what was sent arrives, and members stay
 // open.
 //
-//   BroadcastGroup room;                           // Outlives nobody and is outlived by nobody.
 //   class Guest : public ConnectionHandler {
-//     void OnOpen(TcpConnection& conn) override { membership_ = room.Join(conn.handle()); }
-//     void OnData(TcpConnection&, Buffer& in) override { room.Send(absl::Cord(in.ReadString(...)));
-//     } BroadcastGroup::Membership membership_;      // Its end is the leave.
+//     void OnOpen(TcpConnection& conn) override { membership_ = room_.Join(conn.handle()); }
+//     void OnData(TcpConnection&, Buffer& input) override {
+//       room_.Send(absl::Cord(input.ReadString(input.size())));     // To all guests, oneself too.
+//     }
+//     BroadcastGroup& room_;
+//     BroadcastGroup::Membership membership_;                       // Its end is the leave.
 //   };
 //
 // Joins, leaves and messages are in one order, the same for all loops: a member gets just the
@@ -25,12 +27,15 @@
 
 #include <cstdint>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/strings/cord.h"
 #include "base/ref.h"
 #include "net/connection_handle.h"
 #include "net/limits.h"
 
 namespace millrace {
+
+class TcpConnection;
 
 class BroadcastGroup {
  private:
@@ -66,14 +71,15 @@ class BroadcastGroup {
     bool active() const { return part_ != nullptr; }
     // The member gets what was sent before this, and nothing sent after. Again: does nothing.
     void Leave();
-    // The same, and closes the connection (TcpConnection::CloseAfterFlush()) when it has been sent
-    // what it was to get.
-    void LeaveAndClose();
+    // Runs `work` on the connection's loop, behind all that was sent before and ahead of all that
+    // is sent after. Skipped if the connection has ended. False if this is not active, or the loop
+    // has stopped. It is taken however far the loop is behind: who calls it from what a peer sends
+    // should read no more until it ran.
+    bool Run(absl::AnyInvocable<void(TcpConnection&) &&> work) const;
 
    private:
     friend Core;
     Membership(Ref<Core> core, Part* part, uint32_t slot);
-    void End(bool closes);
 
     Ref<Core> core_;
     Part* part_ = nullptr;
@@ -93,7 +99,9 @@ class BroadcastGroup {
 
   // Sends `payload` to all who are members now. False: to none of them, for it is larger than
   // member_output_bytes_max, or a loop is behind by pending_bytes_max; that is counted. Nobody to
-  // send to is no failure. Behind what this thread sent before to the same connections.
+  // send to is no failure. What this thread posts to a member afterwards, as by a ConnectionHandle,
+  // comes behind it, but for a loop that is behind by more than a turn delivers; what it posted
+  // before may be overtaken. See Membership::Run() for what must be in order.
   bool Send(const absl::Cord& payload);
 
   struct Stats {

@@ -4,17 +4,18 @@
 // order, whichever loop they live on. docs/examples/chat.md walks through it.
 //
 //   bazel run //examples/chat                      In one terminal,
-//   bazel run //examples/chat:client               and in as many others as you like;
-//   nc 127.0.0.1 7008                              nc will do as well.
+//   bazel run //examples/chat:client               and in others; or: nc 127.0.0.1 7008
 
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/log/log.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
@@ -32,114 +33,117 @@ namespace millrace {
 namespace {
 
 constexpr size_t kLineBytesMax = 4096;
+// What a client may have said that has not come back to it yet.
+constexpr size_t kSaidBytesMax = size_t{64} << 10;
+constexpr absl::string_view kHelp =
+    "* /nick NAME: takes another name\n"
+    "* /join ROOM: goes to another room\n"
+    "* /leave: goes back to the lobby\n"
+    "* /who: lists who is in the room\n"
+    "* /rooms: lists the rooms\n"
+    "* /help: lists the commands\n"
+    "* /quit: leaves\n"
+    "* //text: says /text; anything else is said as it is\n";
 
-// One client.
 class ChatHandler final : public FramedHandler<LineCodec> {
  public:
   explicit ChatHandler(ChatRooms& rooms)
       : FramedHandler(LineCodec({.line_bytes_max = kLineBytesMax})), rooms_(rooms) {}
 
  private:
-  struct Command {
-    absl::string_view name, help;
-    void (ChatHandler::*run)(TcpConnection& conn, absl::string_view argument);
-  };
-  static const Command kCommands[7];
-
   void OnOpen(TcpConnection& conn) override LOOP_ONLY {
     member_.emplace(rooms_, conn.handle());
     const absl::Status entered = member_->Enter();
-    if (entered.ok()) {
-      conn.Send(absl::StrCat("* welcome, ", member_->name(), ": you are in ", member_->room(),
-                             ", and /help lists the commands\n"));
-    } else {
-      conn.Send(absl::StrCat("! ", entered.message(), "\n"));
-      conn.CloseAfterFlush();
+    if (!entered.ok()) {
+      Complain(conn, entered);
+      return conn.CloseAfterFlush();
     }
+    Notice(conn, absl::StrCat("welcome, ", member_->name(), ": you are in ", kLobby,
+                              ", and /help lists the commands"));
   }
 
   void OnMessage(TcpConnection& conn, const absl::string_view& line) override LOOP_ONLY {
-    if (!IsValidUtf8(line)) return Complain(conn, absl::InvalidArgumentError("not valid UTF-8"));
-    if (!absl::StartsWith(line, "/")) return Complain(conn, member_->Say(line));
-    if (absl::StartsWith(line, "//")) return Complain(conn, member_->Say(line.substr(1)));
-    RunCommand(conn, line.substr(1));
+    if (!IsValidUtf8(line)) return Answer(conn, "! not valid UTF-8\n");
+    if (!absl::StartsWith(line, "/")) return Say(conn, line);
+    if (absl::StartsWith(line, "//")) return Say(conn, line.substr(1));
+    InOrder(conn, [this, line = std::string(line.substr(1))](TcpConnection& conn) {
+      AssertOnLoop();
+      RunCommand(conn, line);
+    });
   }
 
   void OnBadInput(TcpConnection& conn, const absl::Status&) override LOOP_ONLY {
-    Reply(conn, "! line too long\n", /*and_close=*/true);
+    Answer(conn, "! line too long\n", /*and_close=*/true);
   }
-
-  // What came before is answered first.
-  void OnEndOfInput(TcpConnection& conn, Buffer&) override LOOP_ONLY { Quit(conn, ""); }
-  // ChatRooms::Close() has told everybody.
-  void OnDrain(TcpConnection& conn) override LOOP_ONLY { Quit(conn, ""); }
+  // What was said before arrives first, as before /quit. ChatRooms::Close() tells of a drain.
+  void OnEndOfInput(TcpConnection& conn, Buffer&) override LOOP_ONLY { Answer(conn, "", true); }
+  void OnDrain(TcpConnection& conn) override LOOP_ONLY { Answer(conn, "", true); }
 
   void OnClose(TcpConnection& conn, const absl::Status& why) override LOOP_ONLY {
-    if (!why.ok()) LOG(INFO) << member_->name() << " at " << conn.peer_address() << ": " << why;
+    LOG_IF(INFO, absl::IsResourceExhausted(why))
+        << member_->name() << " at " << conn.peer_address() << ": " << why;
     member_.reset();
   }
 
-  void RunCommand(TcpConnection& conn, absl::string_view line) LOOP_ONLY {
-    const absl::string_view name = line.substr(0, line.find(' '));
-    for (const Command& command : kCommands) {
-      if (command.name != name) continue;
-      return (this->*command.run)(conn, absl::StripAsciiWhitespace(line.substr(name.size())));
-    }
-    Complain(conn, absl::NotFoundError("unknown command: /help lists them"));
+  // Whoever says much waits until it has been delivered to himself, and so bounds what waits.
+  void Say(TcpConnection& conn, absl::string_view text) LOOP_ONLY {
+    const size_t bytes = member_->Say(text);
+    if (bytes == 0) return Answer(conn, "! the room is too busy: not sent\n");
+    said_bytes_ += bytes;
+    if (said_bytes_ < kSaidBytesMax) return;
+    said_bytes_ = 0;
+    Answer(conn, "");
   }
 
-  void Nick(TcpConnection& conn, absl::string_view name) LOOP_ONLY {
-    Complain(conn, member_->Rename(name));
+  // Runs when all that came before has reached this client, and so answers at once.
+  void RunCommand(TcpConnection& conn, absl::string_view line) LOOP_ONLY {
+    const absl::string_view name = line.substr(0, line.find(' '));
+    const absl::string_view argument = absl::StripAsciiWhitespace(line.substr(name.size()));
+    if (name == "nick") return Complain(conn, member_->Rename(argument));
+    if (name == "join") return Join(conn, argument);
+    if (name == "leave") return Join(conn, kLobby);
+    if (name == "who") return Notice(conn, absl::StrCat("in ", member_->Who()));
+    if (name == "rooms") return Notice(conn, absl::StrCat("rooms: ", rooms_.List()));
+    if (name == "help") return void(conn.Send(kHelp));
+    if (name == "quit") return Quit(conn);
+    Complain(conn, absl::NotFoundError("unknown command: /help lists them"));
   }
   void Join(TcpConnection& conn, absl::string_view room) LOOP_ONLY {
     const absl::Status moved = member_->Move(room);
-    moved.ok() ? Reply(conn, absl::StrCat("* you are in ", room, "\n")) : Complain(conn, moved);
+    moved.ok() ? Notice(conn, absl::StrCat("you are in ", room)) : Complain(conn, moved);
   }
-  void LeaveRoom(TcpConnection& conn, absl::string_view) LOOP_ONLY { Join(conn, kLobby); }
-  void Who(TcpConnection& conn, absl::string_view) LOOP_ONLY {
-    Reply(conn, absl::StrCat("* in ", member_->Who(), "\n"));
+  void Quit(TcpConnection& conn) LOOP_ONLY {
+    member_->Leave();
+    conn.CloseAfterFlush();
   }
-  void Rooms(TcpConnection& conn, absl::string_view) LOOP_ONLY {
-    Reply(conn, absl::StrCat("* rooms: ", rooms_.List(), "\n"));
+  void Notice(TcpConnection& conn, absl::string_view text) LOOP_ONLY {
+    conn.Send(absl::StrCat("* ", text, "\n"));
   }
-  void Help(TcpConnection& conn, absl::string_view) LOOP_ONLY {
-    std::string lines;
-    for (const Command& command : kCommands) absl::StrAppend(&lines, "* ", command.help, "\n");
-    Reply(conn, lines + "* //text: says /text; anything else is said as it is\n");
-  }
-  // Reads no more, and closes when all that was said before has arrived.
-  void Quit(TcpConnection& conn, absl::string_view) LOOP_ONLY {
-    conn.PauseReading();
-    member_->Leave(/*and_close=*/true);
-  }
-
   void Complain(TcpConnection& conn, const absl::Status& status) LOOP_ONLY {
-    if (!status.ok()) Reply(conn, absl::StrCat("! ", status.message(), "\n"));
+    if (!status.ok()) conn.Send(absl::StrCat("! ", status.message(), "\n"));
   }
-  // To this client alone, and by a post: so it comes behind what the lines before had all hear.
-  // Until then no more lines are looked at, so that a flood of commands takes a turn for each.
-  static void Reply(TcpConnection& conn, std::string lines, bool and_close = false) LOOP_ONLY {
+  // Runs `work` when all that was said before has reached this client. Until then no more of its
+  // lines are looked at, so a flood of commands takes a turn for each.
+  void InOrder(TcpConnection& conn, absl::AnyInvocable<void(TcpConnection&) &&> work) LOOP_ONLY {
     conn.PauseReading();
-    const auto reply = [lines = std::move(lines), and_close](TcpConnection& conn) {
+    const bool waits = member_->Run([work = std::move(work)](TcpConnection& conn) mutable {
       AssertOnLoop();
-      conn.Send(lines);
-      and_close ? conn.CloseAfterFlush() : conn.ResumeReading();
-    };
-    if (!conn.handle().Run(reply)) conn.Abort(absl::UnavailableError("its loop is overrun"));
+      conn.ResumeReading();
+      std::move(work)(conn);
+    });
+    if (!waits) conn.CloseAfterFlush();  // It is on its way out already.
+  }
+  void Answer(TcpConnection& conn, absl::string_view line, bool and_close = false) LOOP_ONLY {
+    InOrder(conn, [this, line, and_close](TcpConnection& conn) {
+      AssertOnLoop();
+      conn.Send(line);
+      if (and_close) Quit(conn);
+    });
   }
 
   ChatRooms& rooms_;
   std::optional<ChatMember> member_;  // From OnOpen() to OnClose().
-};
-
-const ChatHandler::Command ChatHandler::kCommands[7] = {
-    {"nick", "/nick NAME: takes another name", &ChatHandler::Nick},
-    {"join", "/join ROOM: goes to another room", &ChatHandler::Join},
-    {"leave", "/leave: goes back to the lobby", &ChatHandler::LeaveRoom},
-    {"who", "/who: lists who is in the room", &ChatHandler::Who},
-    {"rooms", "/rooms: lists the rooms", &ChatHandler::Rooms},
-    {"help", "/help: lists the commands", &ChatHandler::Help},
-    {"quit", "/quit: leaves", &ChatHandler::Quit},
+  size_t said_bytes_ = 0;             // Since it last waited.
 };
 
 int Main(int argc, char** argv) {

@@ -40,14 +40,13 @@ std::string ListOf(const Things& things, Write write) {
 
 // All of these are short, or a client's line: never more than a group takes. One that it refuses
 // all the same, for a loop is far behind, is a notice that nobody will miss.
-bool Tell(BroadcastGroup& group, std::string line) {
-  line += '\n';
-  return group.Send(absl::Cord(std::move(line)));
+size_t Tell(BroadcastGroup& group, std::string line) {
+  const absl::Cord bytes(line += '\n');
+  return group.Send(bytes) ? bytes.size() : 0;
 }
 
 }  // namespace
 
-// Only those who are in a room by now hear it, and that is all: nobody comes in after.
 void ChatRooms::Close() {
   absl::MutexLock lock(&mutex_);
   closed_ = true;
@@ -67,6 +66,7 @@ absl::Status ChatMember::Enter() {
   do {
     name_ = absl::StrCat("guest", ++rooms_.guests_);
   } while (!rooms_.names_.insert(name_).second);
+  entered_ = true;
   return MoveTo(kLobby);
 }
 
@@ -115,21 +115,15 @@ void ChatMember::LeaveRoom() {
   }
 }
 
-void ChatMember::Leave(bool and_close) {
-  if (name_.empty()) return;
+void ChatMember::Leave() {
+  if (!std::exchange(entered_, false)) return;
   absl::MutexLock lock(&rooms_.mutex_);
-  if (membership_.active()) {
-    if (and_close) membership_.LeaveAndClose();
-    LeaveRoom();
-  }
+  if (membership_.active()) LeaveRoom();
   rooms_.names_.erase(name_);
-  name_.clear();
 }
 
-absl::Status ChatMember::Say(absl::string_view text) {
-  std::string line = absl::StrCat("[", place_->first, "] ", name_, ": ", text);
-  if (Tell(place_->second.group, std::move(line))) return absl::OkStatus();
-  return absl::UnavailableError("the room is too busy: not sent");
+size_t ChatMember::Say(absl::string_view text) {
+  return Tell(place_->second.group, absl::StrCat("[", place_->first, "] ", name_, ": ", text));
 }
 
 std::string ChatMember::Who() const {

@@ -20,13 +20,16 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "net/broadcast_group.h"
 #include "net/connection_handle.h"
+#include "net/tcp_connection.h"
 
 namespace millrace {
 
@@ -44,10 +47,9 @@ class ChatRooms {
   friend class ChatMember;
   using Names = std::set<std::string, std::less<>>;
 
-  // Those in it keep it there, so they may use its group without the mutex.
   struct Room {
-    BroadcastGroup group;
-    Names members;  // Under the mutex.
+    BroadcastGroup group;  // Its members keep it there, and use it without the mutex.
+    Names members;         // Under the mutex.
   };
 
   mutable absl::Mutex mutex_;
@@ -62,22 +64,24 @@ class ChatMember {
  public:
   ChatMember(ChatRooms& rooms, ConnectionHandle connection)
       : rooms_(rooms), connection_(std::move(connection)) {}
-  ~ChatMember() { Leave(/*and_close=*/false); }
+  ~ChatMember() { Leave(); }
 
   // Takes a name that nobody has, and goes to the lobby. Fails if the server is going down.
   absl::Status Enter();
   absl::Status Rename(absl::string_view name);
   absl::Status Move(absl::string_view room);
-  // To all in the room, oneself too.
-  absl::Status Say(absl::string_view text);
+  // To all in the room, oneself too; returns its bytes. 0: to nobody, for a loop is far behind.
+  size_t Say(absl::string_view text);
   // "lobby: alice, bob".
   std::string Who() const;
-  // Gives up name and room. With `and_close` the connection is closed when it has been sent what
-  // was said before.
-  void Leave(bool and_close);
+  // Runs `work` when all that was said in the room before has been sent to this client.
+  bool Run(absl::AnyInvocable<void(TcpConnection&) &&> work) const {
+    return membership_.Run(std::move(work));
+  }
+  // Gives up name and room. Again: does nothing.
+  void Leave();
 
   const std::string& name() const { return name_; }
-  absl::string_view room() const { return place_->first; }
 
  private:
   using Place = decltype(ChatRooms::rooms_)::iterator;
@@ -87,7 +91,8 @@ class ChatMember {
 
   ChatRooms& rooms_;
   const ConnectionHandle connection_;
-  std::string name_;  // None before Enter() and after Leave().
+  std::string name_;
+  bool entered_ = false;  // From Enter() to Leave(), it has a name, and mostly a room.
   Place place_;
   BroadcastGroup::Membership membership_;
 };

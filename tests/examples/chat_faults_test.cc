@@ -101,6 +101,73 @@ TEST_F(ChatFaultsTest, AFloodOfCommandsIsAnsweredWhole) {
   for (const std::string& answer : answers) ASSERT_EQ(answer, "* in lobby: guest1");
 }
 
+// More than a turn delivers, with a line at its end that is answered, or ends it.
+class LongSpeechTest : public ChatFaultsTest {
+ protected:
+  // All lines that come back when `end` follows 60,000 others and the client then ends its half.
+  std::vector<std::string> Answers(absl::string_view end) {
+    Client ann = Enter();
+    std::string speech;
+    for (int i = 0; i < kLines; ++i) speech += "a\n";
+    speech += end;
+    ann.peer().Send(speech);
+    ann.peer().CloseWrite();
+    return ann.Rest();
+  }
+  void ExpectAllOf(const std::vector<std::string>& answers) {
+    ASSERT_GE(answers.size(), static_cast<size_t>(kLines));
+    for (int i = 0; i < kLines; ++i) ASSERT_EQ(answers[i], "[lobby] guest1: a") << i;
+  }
+  static constexpr int kLines = 60'000;
+};
+
+TEST_F(LongSpeechTest, ComesBackWholeBeforeTheEnd) {
+  const std::vector<std::string> answers = Answers("");
+  ExpectAllOf(answers);
+  EXPECT_EQ(answers.size(), static_cast<size_t>(kLines));
+}
+
+TEST_F(LongSpeechTest, ComesBackWholeBeforeAnAnswer) {
+  const std::vector<std::string> answers = Answers("/who\n");
+  ExpectAllOf(answers);
+  EXPECT_EQ(answers.back(), "* in lobby: guest1");
+}
+
+TEST_F(LongSpeechTest, ComesBackWholeBeforeALineThatIsTooLong) {
+  const std::vector<std::string> answers = Answers(std::string(5000, 'x'));
+  ExpectAllOf(answers);
+  EXPECT_EQ(answers.back(), "! line too long");
+}
+
+TEST_F(LongSpeechTest, ComesBackWholeBeforeANewRoom) {
+  const std::vector<std::string> answers = Answers("/join den\nxx\n");
+  ExpectAllOf(answers);
+  ASSERT_EQ(answers.size(), kLines + 3u);
+  EXPECT_EQ(answers[kLines], "* you are in den");
+  EXPECT_EQ(answers[kLines + 1], "* guest1 joined");
+  EXPECT_EQ(answers[kLines + 2], "[den] guest1: xx");
+}
+
+TEST_F(ChatFaultsTest, FloodersInRoomsOfTheirOwnTakeLittleMemory) {
+  constexpr int kFlooders = 20;
+  std::vector<Client> flooders;
+  for (int i = 0; i < kFlooders; ++i) flooders.push_back(Enter(absl::StrCat("room", i)));
+  const int64_t before = ResidentBytes();
+  int64_t most = before;
+  const std::string flood(100'000, '\n');
+  for (int round = 0; round < 10; ++round) {
+    for (Client& flooder : flooders) flooder.peer().SendSome(flood);  // Nobody reads.
+    most = std::max(most, ResidentBytes());
+  }
+#if !defined(ABSL_HAVE_ADDRESS_SANITIZER) && !defined(ABSL_HAVE_THREAD_SANITIZER)
+  EXPECT_LT(most - before, int64_t{kFlooders * 3} << 20)
+      << "input, output and what waits, each 1 MiB";
+#endif
+  Client ann = Enter();
+  ann.Say("hello");
+  EXPECT_EQ(ann.Message(), "[lobby] guest21: hello");
+}
+
 // --- Crowds ---
 
 TEST_F(ChatFaultsTest, AllMembersOfARoomSeeOneSequence) {
@@ -227,7 +294,7 @@ TEST_F(ChatFaultsTest, SigtermOfAQuietServerTellsAll) {
   Client bob = Enter("attic");
   EXPECT_EQ(Stop().exit_code, 0);
   EXPECT_THAT(ann.Rest(), testing::Contains("* the server is going down"));
-  EXPECT_THAT(bob.Rest(), ElementsAre("* the server is going down"));
+  EXPECT_THAT(bob.Rest(), ElementsAre("* the server is going down"));  // And no more.
 }
 
 }  // namespace

@@ -117,6 +117,7 @@ class ChatTest : public ::testing::Test {
     Client client = Enter();
     client.Say(absl::StrCat("/join ", room));
     EXPECT_TRUE(client.WaitFor(absl::StrCat("* you are in ", room)));
+    EXPECT_TRUE(client.WaitFor(absl::StrCat("* ", client.name(), " joined")));
     return client;
   }
 

@@ -132,26 +132,61 @@ TEST_F(BroadcastGroupTest, LeavingTwiceIsLeavingOnce) {
   EXPECT_EQ(Received(bob), "x");
 }
 
-TEST_F(BroadcastGroupTest, LeaveAndCloseComesBehindAllThatWasSent) {
+TEST_F(BroadcastGroupTest, WorkForAMemberRunsBetweenWhatIsSentBeforeAndAfter) {
+  Member& ann = Joined();
+  Send("1");
+  ann.handle.Send(std::string("x"));
+  EXPECT_TRUE(ann.membership.Run([](TcpConnection& conn) { conn.Send("2"); }));
+  Send("3");
+  const std::string received = Received(ann);
+  EXPECT_EQ(received.substr(0, 3), "123");
+  EXPECT_EQ(received.substr(3), "x") << "a handle's calls have an order of their own";
+}
+
+TEST_F(BroadcastGroupTest, WorkWaitsForAllThatWasSentHoweverManyTurnsThatTakes) {
   Member& ann = Joined();
   std::string all;
   for (int i = 0; i < 10; ++i) {  // More than a turn gives.
     all += Pattern(100'000, i);
     Send(absl::string_view(all).substr(all.size() - 100'000));
   }
-  ann.membership.LeaveAndClose();
+  EXPECT_TRUE(ann.membership.Run([](TcpConnection& conn) { conn.CloseAfterFlush(); }));
   Send("too late");
   EXPECT_EQ(ReceiveAll(ann.peer), all);
   EXPECT_TRUE(ann.peer.ended());
 }
 
-TEST_F(BroadcastGroupTest, LeaveAndCloseOfAConnectionThatHasEndedIsALeave) {
+TEST_F(BroadcastGroupTest, WorkForAConnectionThatHasEndedIsDropped) {
   Member& ann = Joined();
   ann.peer.Reset();
   StepUntil([&] { return LogOf(ann).closed(); });
-  ann.membership.LeaveAndClose();
+  auto here = std::make_unique<int>();
+  int* const alive = here.get();
+  EXPECT_TRUE(ann.membership.Run([here = std::move(here)](TcpConnection&) { FAIL(); }));
+  EXPECT_NE(alive, nullptr);
   Settle();
-  EXPECT_EQ(group_->stats().members, 0);
+}
+
+TEST_F(BroadcastGroupTest, WorkMayLeaveAndJoinAndSend) {
+  Member& ann = Joined();
+  Member& bob = Joined();
+  Send("1");
+  ann.membership.Run([&](TcpConnection&) {
+    ann.membership.Leave();
+    Send("2");
+    ann.membership = group_->Join(ann.handle);
+    Send("3");
+  });
+  EXPECT_EQ(Received(ann), "13");
+  EXPECT_EQ(Received(bob), "123");
+}
+
+TEST_F(BroadcastGroupTest, WorkIsRefusedWhereNobodyIs) {
+  EXPECT_FALSE(BroadcastGroup::Membership().Run([](TcpConnection&) { FAIL(); }));
+  Member& ann = Joined();
+  loop_->Stop();
+  loop_.Step();
+  EXPECT_FALSE(ann.membership.Run([](TcpConnection&) { FAIL(); }));
 }
 
 TEST_F(BroadcastGroupTest, ASeatGivenAwayIsItsNewOwners) {
@@ -315,6 +350,22 @@ TEST_F(BroadcastGroupTest, ASlowMemberIsAbortedAndTheOthersGetAll) {
   EXPECT_FALSE(LogOf(ann).closed());
 }
 
+TEST_F(BroadcastGroupTest, AMessageIsLetGoWhenItIsDelivered) {
+  Member& ann = Joined();
+  int released = 0;
+  const std::string bytes = Pattern(200'000);
+  for (int i = 0; i < 10; ++i) {  // Two in a turn.
+    EXPECT_TRUE(group_->Send(absl::MakeCordFromExternal(bytes, [&] { ++released; })));
+  }
+  std::string received;
+  EXPECT_TRUE(StepUntil([&] {
+    received += ann.peer.ReceiveSome();
+    return released > 0;
+  }));
+  EXPECT_LT(released, 10) << "the others have not had their turn";
+  EXPECT_EQ(Receive(ann.peer, 2'000'000 - received.size()).size(), 2'000'000 - received.size());
+}
+
 TEST_F(BroadcastGroupTest, ABurstAboveTheBoundHurtsNobodyWhoReads) {
   Member& ann = Joined();
   std::string all;
@@ -396,6 +447,16 @@ TEST_F(NarrowInboxTest, SmallMessagesCountForWhatTheyTake) {
   int sent = 0;
   while (Send("x") && sent < 10'000) ++sent;
   EXPECT_LT(sent, 1000) << "a byte costs far more than a byte while it waits";
+}
+
+TEST_F(NarrowInboxTest, WorkPassesTheBound) {
+  Member& ann = Joined();
+  while (Send("x")) {
+  }
+  bool ran = false;
+  EXPECT_TRUE(ann.membership.Run([&](TcpConnection&) { ran = true; }));
+  Settle();
+  EXPECT_TRUE(ran);
 }
 
 TEST_F(NarrowInboxTest, JoinsAreBoundedToo) {

@@ -20,7 +20,7 @@ namespace millrace {
 namespace {
 
 constexpr size_t kNameBytesMax = 32;
-// The server's lists can be long: a room with tens of thousands of people in it has such a one.
+// Far more than our server ever says in a line; another one may list more.
 constexpr size_t kServerLineBytesMax = size_t{1} << 20;
 // So much may wait to be sent. Well below where a connection stops reading: the server may be
 // waiting for us to take its lines before it takes ours, and then nobody would move.

@@ -64,7 +64,10 @@ bool StreamChat::SendNextLine() {
   const size_t dropped_bytes = std::exchange(dropped_bytes_, 0);
   const absl::Status status =
       dropped_bytes > 0 ? ChatLineTooLong(dropped_bytes + line.size()) : link_.Send(line);
-  if (!status.ok()) Tell(absl::StrCat("! not sent: ", status.message()));
+  if (!status.ok()) {
+    Tell(absl::StrCat("! not sent: ", status.message()));
+    refused_lines_ = true;
+  }
   return true;
 }
 

@@ -36,6 +36,10 @@ class StreamChat final : public FrontEnd {
   void OnLine(absl::string_view line) override LOOP_ONLY;
   void OnReady() override LOOP_ONLY { SendLines(); }
   void OnLost(const absl::Status& why) override LOOP_ONLY;
+  // A script must be able to see that not all of it was said.
+  void OnEnd(const absl::Status& why) override LOOP_ONLY {
+    Exit(why.ok() && !refused_lines_ ? 0 : 1, why);
+  }
 
   void OnInput(absl::StatusOr<absl::string_view> bytes) LOOP_ONLY;
   void SendLines() LOOP_ONLY;
@@ -49,6 +53,7 @@ class StreamChat final : public FrontEnd {
   std::string input_;         // Read and not sent.
   size_t dropped_bytes_ = 0;  // Of a line that is too long already, and has not ended yet.
   bool input_ended_ = false;
+  bool refused_lines_ = false;
 };
 
 }  // namespace millrace

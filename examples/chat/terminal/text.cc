@@ -47,7 +47,8 @@ size_t FittingBytes(absl::string_view text, const Lead& lead) {
 }
 
 bool TurnsDirection(char32_t value) {
-  return (value >= 0x202A && value <= 0x202E) || (value >= 0x2066 && value <= 0x2069);
+  return (value >= 0x202A && value <= 0x202E) || (value >= 0x2066 && value <= 0x2069) ||
+         value == 0x061C || value == 0x200E || value == 0x200F;
 }
 
 void AppendDefused(std::string& out, absl::string_view bytes, const CodePoint& point) {

@@ -156,7 +156,9 @@ TEST_F(ClientStreamTest, WhatNoServerTakesIsRefusedAndTheRestIsSent) {
   EXPECT_EQ(LineFrom(peer), std::string(4096, 'b'));
   EXPECT_EQ(LineFrom(peer), "t\rwo");
   peer.Close();
-  EXPECT_EQ(client_->Wait().err,
+  const ChildProcess::Result result = client_->Wait();
+  EXPECT_EQ(result.exit_code, 1) << "not all was said";
+  EXPECT_EQ(result.err,
             "! not sent: line too long: 4097 bytes, and at most 4096 can be sent\n"
             "! not sent: line too long: 30000 bytes, and at most 4096 can be sent\n"
             "! not sent: not valid UTF-8\n");
