@@ -34,6 +34,8 @@ class Backoff {
     next_ = std::min(next_ * options_.factor, options_.max);
     return wait;
   }
+  // About how long the next wait will be.
+  absl::Duration next() const { return next_; }
   void Reset() { next_ = options_.initial; }
 
  private:

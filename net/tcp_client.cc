@@ -55,6 +55,7 @@ void TcpClient::OnResult(absl::StatusOr<Socket> socket) {
   absl::Status status = socket.status();
   if (status.ok() && options_.no_delay) status = socket->SetNoDelay();
   if (!status.ok()) return OnFailed(status);
+  connected_ = loop_.now();
   bytes_read_before_ = counters_.bytes_read.value();
   table_->Open(*std::move(socket), options_.address, options_.transport, options_.handler);
 }
@@ -65,11 +66,11 @@ void TcpClient::OnFailed(const absl::Status& why) {
   if (options_.on_connect_failed) options_.on_connect_failed(why);
 }
 
-// A peer that accepts and at once closes is not to be stormed: only one that spoke starts the
-// pauses anew.
+// A peer that accepts, greets perhaps, and fails, again and again, is not to be stormed.
 void TcpClient::OnConnectionEnd() {
   attempts_ = 0;
-  if (counters_.bytes_read.value() > bytes_read_before_) backoff_.Reset();
+  const bool spoke = counters_.bytes_read.value() > bytes_read_before_;
+  if (spoke && loop_.now() - connected_ >= backoff_.next()) backoff_.Reset();
   if (options_.reconnect) RetryLater();
 }
 

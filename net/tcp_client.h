@@ -23,6 +23,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/monotonic_time.h"
 #include "base/random.h"
 #include "base/thread_role.h"
 #include "net/backoff.h"
@@ -49,7 +50,8 @@ class TcpClient {
     ConnectionLimits limits = {};
     ConnectOptions connect = {};
     bool no_delay = true;
-    // Pauses between tries; none: one try. A connection on which something came starts them anew.
+    // Pauses between tries; none: one try. A connection on which something came, and that lasted
+    // longer than the next pause, starts them anew.
     std::optional<Backoff::Options> retry = {};
     int attempts_max = 0;  // In a row, before it gives up; 0: never.
     // Whether to connect again, after a pause, when a connection has ended; and to go on trying,
@@ -98,7 +100,8 @@ class TcpClient {
   Connector connector_;
   Timer retry_timer_;
   int attempts_ = 0;
-  uint64_t bytes_read_before_ = 0;  // When the connection was made.
+  MonotonicTime connected_;         // When the connection was made,
+  uint64_t bytes_read_before_ = 0;  // and what had been read by then.
 };
 
 }  // namespace millrace

@@ -139,10 +139,29 @@ TEST_F(TcpClientTest, ReconnectsWhenTheConnectionEnds) {
     ASSERT_TRUE(UntilAccepted(connections));
     peers_.back().Send("x");
     ASSERT_TRUE(Until([&] { return log_.received.size() == connections; }));
+    loop_.Advance(absl::Seconds(2));
     peers_.back().Reset();
     ASSERT_TRUE(Until([&] { return log_.closes.size() == connections; }));
     EXPECT_TRUE(client_->will_retry());
-    loop_.Advance(absl::Seconds(1));  // One on which something came starts the pauses anew.
+    loop_.Advance(absl::Seconds(1));  // One that spoke, and lasted, starts the pauses anew.
+  }
+}
+
+TEST_F(TcpClientTest, PeerThatGreetsAndFailsIsNotStormed) {
+  TcpClient::Options options = Options();
+  options.retry = Backoff::Options{.initial = absl::Seconds(1), .jitter = 0};
+  options.reconnect = true;
+  Connect(std::move(options));
+  for (size_t connections = 1; connections <= 3; ++connections) {
+    ASSERT_TRUE(UntilAccepted(connections));
+    peers_.back().Send("x");
+    ASSERT_TRUE(Until([&] { return log_.received.size() == connections; }));
+    peers_.back().Reset();
+    ASSERT_TRUE(Until([&] { return log_.closes.size() == connections; }));
+    loop_.Advance(absl::Seconds(1 << (connections - 1)) - absl::Milliseconds(1));
+    loop_.Steps(2);
+    EXPECT_EQ(peers_.size(), connections) << "too early";
+    loop_.Advance(absl::Milliseconds(1));
   }
 }
 
