@@ -27,8 +27,8 @@ namespace millrace {
 
 class Histogram {
  public:
-  // Whole nanoseconds are kept; a negative time counts as none.
-  void Add(absl::Duration time);
+  // Whole nanoseconds are kept; a negative time counts as none. `count` times.
+  void Add(absl::Duration time, int64_t count = 1);
   void Merge(const Histogram& other);
 
   int64_t count() const { return count_; }

@@ -34,7 +34,7 @@ namespace {
 constexpr int kPendingMax = 256;
 // What a process has open besides connections: loops, and what was there before.
 constexpr int64_t kOtherDescriptors = 64;
-constexpr int64_t kDescriptorsPerLoop = 4;
+constexpr int64_t kDescriptorsPerLoop = 5;
 
 // The conductor: it sits on the caller's thread and a loop of its own, and tells the workers when
 // to begin. They tell it, by posts, how far they are.
@@ -51,8 +51,9 @@ class LoadRun {
   void OnDone() LOOP_ONLY;
   absl::Status WatchSignals() LOOP_ONLY;
   void Finish() LOOP_ONLY;
-  // Runs `work` on the loop of each worker, with it.
-  void TellWorkers(void (*work)(LoadWorker&, MonotonicTime, MonotonicTime)) LOOP_ONLY;
+  // Runs a copy of `work` on the loop of each worker, with it.
+  template <typename Work>
+  void TellWorkers(const Work& work) LOOP_ONLY;
   void OnTick() LOOP_ONLY;
   LoadProgress::Phase PhaseAt(MonotonicTime now) const;
   LoadReport Report() const;
@@ -110,9 +111,10 @@ absl::Status LoadRun::WatchSignals() {
   return absl::OkStatus();
 }
 
-// What is under way may still come back; nothing new is begun.
+// What is under way may still come back; nothing new is begun, and nothing measured.
 void LoadRun::Finish() {
-  TellWorkers([](LoadWorker& worker, MonotonicTime, MonotonicTime) {
+  end_ = std::min(end_, main_->clock().Now());
+  TellWorkers([](LoadWorker& worker) {
     AssertOnLoop();
     worker.Finish();
   });
@@ -149,11 +151,12 @@ void LoadRun::StartWorker(size_t index) {
   });
 }
 
-void LoadRun::TellWorkers(void (*work)(LoadWorker&, MonotonicTime, MonotonicTime)) {
+template <typename Work>
+void LoadRun::TellWorkers(const Work& work) {
   for (size_t i = 0; i < pool_->size(); ++i) {
-    pool_->loop(i).Post([this, i, work, begin = begin_, end = end_] {
+    pool_->loop(i).Post([this, i, work] {
       AssertOnLoop();
-      work(*workers_[i], begin, end);
+      work(*workers_[i]);
     });
   }
 }
@@ -162,11 +165,14 @@ void LoadRun::OnOpened(int connected) {
   connected_ += connected;
   if (++opened_ < workers_.size()) return;
   if (connected_ == 0) return Finish();  // All that is left may be retries in vain.
-  begin_ = main_->clock().Now() + options_.warmup;
+  const MonotonicTime start = main_->clock().Now();
+  begin_ = start + options_.warmup;
   end_ = begin_ + options_.duration;
-  TellWorkers([](LoadWorker& worker, MonotonicTime begin, MonotonicTime end) {
+  const bool paced = options_.rate > 0;
+  TellWorkers([paced, start, begin = begin_, end = end_](LoadWorker& worker) {
     AssertOnLoop();
     worker.Measure(begin, end);
+    if (paced) worker.Pace(start);
   });
 }
 
@@ -202,12 +208,17 @@ LoadReport LoadRun::Report() const {
   LoadReport report = {.mode = options_.mode,
                        .connections = options_.connections,
                        .message_bytes = options_.message_bytes,
-                       .pipeline = options_.pipeline};
+                       .pipeline = options_.pipeline,
+                       .rate = options_.rate};
   if (begin_ < end_) report.measured = end_ - begin_;
   ErrorTally errors;
   for (const std::unique_ptr<LoadTally>& tally : tallies_) {
     report.messages += tally->messages();
     report.latency.Merge(tally->latency());
+    report.throughput.Merge(tally->throughput());
+    report.sent += tally->sent();
+    report.unsent += tally->unsent();
+    report.lateness.Merge(tally->lateness());
     errors.Merge(tally->error_tally());
   }
   report.errors = errors.counts();

@@ -48,6 +48,13 @@ absl::Status LoadOptions::Check() const {
     status = absl::InvalidArgumentError(
         absl::StrCat("message_bytes times pipeline must not be more than ", kBytesInFlightMax));
   }
+  if (rate < 0 || rate > kRateMax) {
+    status.Update(
+        absl::InvalidArgumentError(absl::StrCat("rate must be 0 to ", kRateMax, ", not ", rate)));
+  } else if (rate > 0 && mode != LoadMode::kEcho) {
+    status.Update(absl::InvalidArgumentError(
+        absl::StrCat("rate is for mode echo only, not for ", LoadModeName(mode))));
+  }
   if (status.ok() && duration <= absl::ZeroDuration()) {
     status = absl::InvalidArgumentError("duration must be more than 0");
   }

@@ -36,13 +36,18 @@ struct LoadOptions {
   int connections = 100;
   int message_bytes = 64;
   int pipeline = 1;  // Messages in flight on a connection, in mode echo.
+  // Messages per second of all connections together, whatever comes back: an open loop, in which
+  // latency is measured from when a message was due, also if the pipeline was full then. 0: a
+  // closed loop, in which each message that comes back is answered by the next. Only in mode echo.
+  int rate = 0;
 
   // How long is measured, and how long the load is on before that, with all connections open.
   absl::Duration duration = absl::Seconds(10);
   absl::Duration warmup = absl::Seconds(1);
 
   // How long a connection may take to be made; and how long what is under way at the end may take
-  // to come back. Both bound the run if the server has stopped to answer.
+  // to come back, and before that, with a rate, what is overdue may take to be sent. They bound the
+  // run if the server has stopped to answer.
   absl::Duration connect_timeout = absl::Seconds(10);
   absl::Duration grace = absl::Seconds(5);
 
@@ -61,6 +66,7 @@ struct LoadOptions {
 // Of a connection; what is in flight on it is kept in memory until the kernel takes it.
 inline constexpr int kMessageBytesMax = 64 << 20;
 inline constexpr int kPipelineMax = 65'536;
+inline constexpr int kRateMax = 10'000'000;
 inline constexpr uint64_t kBytesInFlightMax = uint64_t{256} << 20;
 
 }  // namespace millrace

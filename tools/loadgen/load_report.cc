@@ -16,6 +16,11 @@ absl::string_view LatencyTitle(LoadMode mode) {
   return mode == LoadMode::kIdle ? "connect" : "latency";
 }
 
+// Below that lateness is the timer's, and the scheduler's, and nothing to be done about.
+constexpr absl::Duration kLatenessMin = absl::Milliseconds(1);
+// Of the latency at the same percentile.
+constexpr double kLatenessShare = 0.1;
+
 }  // namespace
 
 int64_t LoadReport::error_count() const { return TotalOf(errors); }
@@ -29,7 +34,39 @@ double LoadReport::mib_per_second() const {
   return messages_per_second() * message_bytes / (1 << 20);
 }
 
+double LoadReport::sent_per_second() const {
+  const double seconds = absl::ToDoubleSeconds(measured);
+  return seconds > 0 ? static_cast<double>(sent) / seconds : 0;
+}
+
+bool LoadReport::client_was_late() const {
+  const absl::Duration late = lateness.Percentile(99);
+  return late >= kLatenessMin && late >= kLatenessShare * latency.Percentile(99);
+}
+
+std::string LoadReport::Note() const {
+  std::string note;
+  if (client_was_late()) {
+    absl::StrAppend(&note,
+                    "The client was late to send: these are not the server's figures alone. "
+                    "Give it more threads or a machine of its own.\n");
+  }
+  if (unsent > 0) {
+    absl::StrAppend(
+        &note,
+        "The pipelines were full: the server is too slow for this rate, or "
+        "--connections and --pipeline are too small for it. What was not sent counts with "
+        "the time it waited.\n");
+  }
+  return note;
+}
+
 std::string LoadReport::ToTable() const {
+  const std::string note = Note();
+  return note.empty() ? Rows().text() : absl::StrCat(Rows().text(), "\n", note);
+}
+
+ReportTable LoadReport::Rows() const {
   ReportTable table;
   table.Add("connections", WithCommas(connections));
   table.Add("seconds", absl::StrFormat("%.2f", absl::ToDoubleSeconds(measured)));
@@ -38,16 +75,22 @@ std::string LoadReport::ToTable() const {
     table.Add("messages/s", WithCommas(std::llround(messages_per_second())));
     table.Add("MiB/s", absl::StrFormat("%.1f", mib_per_second()));
   }
+  if (rate > 0) {
+    table.Add("rate asked", WithCommas(rate));
+    table.Add("rate achieved", WithCommas(std::llround(sent_per_second())));
+    table.Add("sent late p99", ReadableTime(lateness.Percentile(99)));
+    if (unsent > 0) table.Add("not sent", WithCommas(unsent));
+  }
   table.AddErrors(errors);
   table.AddLatency(LatencyTitle(mode), latency);
-  return table.text();
+  return table;
 }
 
 std::string LoadReport::ToJson() const {
   std::string json = absl::StrFormat(
       "{\n  \"mode\": \"%s\",\n  \"connections\": %d,\n  \"message_bytes\": %d,\n"
-      "  \"pipeline\": %d,\n  \"rate\": 0,\n",
-      LoadModeName(mode), connections, message_bytes, pipeline);
+      "  \"pipeline\": %d,\n  \"rate\": %d,\n",
+      LoadModeName(mode), connections, message_bytes, pipeline, rate);
   absl::StrAppendFormat(&json,
                         "  \"seconds\": %.6f,\n  \"messages\": %d,\n"
                         "  \"messages_per_second\": %.3f,\n  \"mib_per_second\": %.6f,\n",

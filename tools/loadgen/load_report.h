@@ -15,6 +15,8 @@
 #include "absl/time/time.h"
 #include "tools/loadgen/histogram.h"
 #include "tools/loadgen/load_options.h"
+#include "tools/loadgen/rate_series.h"
+#include "tools/loadgen/report_text.h"
 
 namespace millrace {
 
@@ -23,6 +25,7 @@ struct LoadReport {
   int connections = 0;
   int message_bytes = 0;
   int pipeline = 0;
+  int rate = 0;  // As it was asked for.
 
   absl::Duration measured = absl::ZeroDuration();
   int64_t messages = 0;                        // That came back in that time.
@@ -31,15 +34,27 @@ struct LoadReport {
   // Of a message: from sending to the last byte back. In mode churn from connecting; in mode idle
   // the time it took to connect.
   Histogram latency = {};
+  RateSeries throughput = {};  // Of the messages.
+
+  // With a rate: latency is that of the messages that were due in that time, from when they were.
+  int64_t sent = 0;         // In that time.
+  int64_t unsent = 0;       // They waited for their pipeline to the end; their latency is so long.
+  Histogram lateness = {};  // Of sends: since they were due and there was room. The client's fault.
 
   // No byte was wrong, and no connection failed.
   bool ok() const { return errors.empty(); }
   int64_t error_count() const;
   double messages_per_second() const;
   double mib_per_second() const;  // One way; as much went the other.
+  double sent_per_second() const;
+  // Whether latency is to a good part this program's own, since it was late to send.
+  bool client_was_late() const;
 
-  // For people, in lines.
+  // For people: the rows, and all in lines.
+  ReportTable Rows() const;
   std::string ToTable() const;
+  // What is to be known of the figures, in a sentence or two; or nothing.
+  std::string Note() const;
   // One object, in a few lines. The keys are promised; see the load client's documentation.
   std::string ToJson() const;
 };

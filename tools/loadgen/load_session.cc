@@ -18,6 +18,9 @@ namespace {
 // From here on messages are sent without being copied; below, copying is cheaper.
 constexpr uint64_t kSharedBytesMin = 16'384;
 
+// Pieces that the time which unsent messages had waited is told in.
+constexpr int64_t kUnsentPieces = 256;
+
 // A client that stopped reading while its own output waits could wait for a server that does the
 // same, for ever. So it never does: what is in flight fits below the mark.
 ConnectionLimits LimitsFor(const LoadOptions& options) {
@@ -96,6 +99,7 @@ void LoadSession::OnOpen(TcpConnection& conn) {
   const MonotonicTime now = Now();
   if (plan_.options.mode == LoadMode::kIdle) return plan_.tally.AddLatency(now - began_);
   if (plan_.tally.over(now)) return SendEnd();
+  if (paced()) return;
   SendMessages(static_cast<int>(sent_.size()),
                plan_.options.mode == LoadMode::kChurn ? began_ : now);
 }
@@ -107,12 +111,16 @@ void LoadSession::OnData(Buffer& input) {
   input.Clear();
   // One look at the clock serves both those that came and those that go.
   const MonotonicTime now = Now();
+  const bool was_full = pipeline_full();
   const int completed = CountMessages(bytes, now);
-  if (plan_.options.mode == LoadMode::kEcho && !plan_.tally.over(now)) {
+  const bool goes_on = plan_.options.mode == LoadMode::kEcho && !plan_.tally.over(now);
+  if (paced()) {
+    if (was_full && completed > 0) room_since_ = now;
+    SendDue(now);
+  } else if (goes_on) {
     SendMessages(completed, now);
-  } else if (bytes_in_flight_ == 0) {
-    SendEnd();
   }
+  if (!goes_on && bytes_in_flight_ == 0) SendEnd();
 }
 
 // False if they are not what was sent: the connection is given up then.
@@ -142,7 +150,8 @@ int LoadSession::CountMessages(uint64_t bytes, MonotonicTime now) {
   bytes_into_message_ += bytes;
   int completed = 0;
   for (; bytes_into_message_ >= message_bytes; bytes_into_message_ -= message_bytes) {
-    plan_.tally.AddMessage(sent_[oldest_], now);
+    paced() ? plan_.tally.AddPacedMessage(sent_[oldest_], now)
+            : plan_.tally.AddMessage(sent_[oldest_], now);
     if (++oldest_ == sent_.size()) oldest_ = 0;
     ++completed;
   }
@@ -151,12 +160,16 @@ int LoadSession::CountMessages(uint64_t bytes, MonotonicTime now) {
 }
 
 void LoadSession::SendMessages(int count, MonotonicTime since) {
-  uint64_t bytes =
-      static_cast<uint64_t>(plan_.options.message_bytes) * static_cast<uint64_t>(count);
-  for (int i = 0; i < count; ++i) {
-    sent_[(oldest_ + messages_in_flight_) % sent_.size()] = since;
-    ++messages_in_flight_;
-  }
+  for (int i = 0; i < count; ++i) NoteSent(since);
+  SendBytes(static_cast<uint64_t>(plan_.options.message_bytes) * static_cast<uint64_t>(count));
+}
+
+void LoadSession::NoteSent(MonotonicTime since) {
+  sent_[(oldest_ + messages_in_flight_) % sent_.size()] = since;
+  ++messages_in_flight_;
+}
+
+void LoadSession::SendBytes(uint64_t bytes) {
   bytes_in_flight_ += bytes;
   if (bytes >= kSharedBytesMin) {
     conn_->Send(plan_.pattern.Bytes(send_at_, bytes));
@@ -168,6 +181,37 @@ void LoadSession::SendMessages(int count, MonotonicTime since) {
     conn_->Send(piece);
     send_at_ = plan_.pattern.Skip(send_at_, piece.size());
     bytes -= piece.size();
+  }
+}
+
+void LoadSession::SendDue(MonotonicTime now) {
+  if (!schedule_ || !connected() || failed_ || sent_end_ || gave_up_) return;
+  uint64_t bytes = 0;
+  for (; !pipeline_full(); ++next_) {
+    const MonotonicTime due = DueOf(next_);
+    if (due > now || plan_.tally.over(due)) break;
+    NoteSent(due);
+    plan_.tally.AddPacedSend(due, now - std::max(due, room_since_), now);
+    bytes += static_cast<uint64_t>(plan_.options.message_bytes);
+  }
+  if (bytes > 0) SendBytes(bytes);
+}
+
+int64_t LoadSession::CountBefore(MonotonicTime time) const {
+  const int64_t connections = plan_.options.connections;
+  const int64_t of_all = schedule_->CountBefore(time);
+  return std::max<int64_t>(0, (of_all - number_ + connections - 1) / connections);
+}
+
+// There may be millions of them, so not each is counted by itself.
+void LoadSession::GiveUpUnsent() {
+  if (!connected() || failed_ || std::exchange(gave_up_, true)) return;
+  const MonotonicTime now = Now();
+  const int64_t last = CountBefore(plan_.tally.end());
+  int64_t first = std::max(next_, CountBefore(plan_.tally.begin()));
+  const int64_t piece = std::max<int64_t>(1, (last - first) / kUnsentPieces);
+  for (; first < last; first += piece) {
+    plan_.tally.AddUnsent(DueOf(first), now, std::min(piece, last - first));
   }
 }
 
@@ -194,6 +238,7 @@ void LoadSession::OnClose(const absl::Status& why) {
 }
 
 void LoadSession::Finish() {
+  SendDue(Now());
   if (bytes_in_flight_ == 0 && !sent_end_ && !failed_) SendEnd();
 }
 

@@ -8,6 +8,10 @@
 //   session.Connect();
 //   ...
 //   session.Finish();                    // OnEnded() tells when what is under way has come back.
+//
+// With a rate it sends what is due, each time it is told to, and each time there is room again in
+// the pipeline: messages wait for that, but their time runs. What waits takes no memory, since the
+// schedule knows it. Message k of the run is sent by connection k % connections.
 
 #ifndef MILLRACE_TOOLS_LOADGEN_LOAD_SESSION_H_
 #define MILLRACE_TOOLS_LOADGEN_LOAD_SESSION_H_
@@ -28,6 +32,7 @@
 #include "tools/loadgen/load_options.h"
 #include "tools/loadgen/load_tally.h"
 #include "tools/loadgen/pattern.h"
+#include "tools/loadgen/send_schedule.h"
 
 namespace millrace {
 
@@ -58,7 +63,18 @@ class LoadSession {
   ~LoadSession();
 
   void Connect() LOOP_ONLY;
-  // Sends no more messages, and ends when those under way have come back. Requires: connected.
+  // With a rate: from now on it sends by `schedule`. The tally has its window.
+  void Pace(const SendSchedule& schedule) LOOP_ONLY { schedule_ = schedule; }
+  // When its own `n`-th message is due. Requires: paced.
+  MonotonicTime DueOf(int64_t n) const { return schedule_->due(MessageOf(n)); }
+  // How many of its own messages are due before `time`. Requires: paced.
+  int64_t CountBefore(MonotonicTime time) const;
+  // Sends what is due, as far as the pipeline has room. Does nothing if it is not connected.
+  void SendDue(MonotonicTime now) LOOP_ONLY;
+  // What is due and waits still is not sent, but counted. Requires: paced.
+  void GiveUpUnsent() LOOP_ONLY;
+  // Sends no more messages that are not due yet, and ends when all have come back. Requires:
+  // connected.
   void Finish() LOOP_ONLY;
   // What was under way has not come back in time: counts the error. Requires: connected.
   void TimeOut() LOOP_ONLY;
@@ -82,6 +98,11 @@ class LoadSession {
   bool CheckBytes(absl::string_view bytes) LOOP_ONLY;
   int CountMessages(uint64_t bytes, MonotonicTime now) LOOP_ONLY;
   void SendMessages(int count, MonotonicTime since) LOOP_ONLY;
+  void NoteSent(MonotonicTime since) LOOP_ONLY;
+  void SendBytes(uint64_t bytes) LOOP_ONLY;
+  bool paced() const { return plan_.options.rate > 0; }
+  bool pipeline_full() const { return messages_in_flight_ == sent_.size(); }
+  int64_t MessageOf(int64_t n) const { return n * plan_.options.connections + number_; }
   void SendEnd() LOOP_ONLY;
   void Fail(absl::string_view kind, absl::string_view reason) LOOP_ONLY;
   MonotonicTime Now() const { return loop_.clock().Now(); }
@@ -106,6 +127,12 @@ class LoadSession {
   std::vector<MonotonicTime> sent_;
   size_t oldest_ = 0;
   size_t messages_in_flight_ = 0;
+
+  // With a rate.
+  std::optional<SendSchedule> schedule_;
+  int64_t next_ = 0;          // Of its own messages, the next to be sent.
+  MonotonicTime room_since_;  // When the pipeline was last full no more.
+  bool gave_up_ = false;
 
   std::optional<TcpClient> client_;  // Last: ending it calls what is above.
 };

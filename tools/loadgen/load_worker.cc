@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/loadgen/load_worker.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "tools/loadgen/error_tally.h"
@@ -12,6 +14,8 @@ namespace {
 
 // After a connection that failed, so that a server that is gone is not stormed.
 constexpr absl::Duration kRest = absl::Milliseconds(100);
+// Overdue messages that are looked at in a turn, so that receiving has its turns, too.
+constexpr int kSendsPerTurnMax = 1000;
 
 }  // namespace
 
@@ -31,6 +35,11 @@ LoadWorker::LoadWorker(EventLoop& loop, const LoadSession::Plan& plan, Share sha
                    AssertOnLoop();
                    Finish();
                  }),
+      overdue_timer_(loop.timers(),
+                     [this] {
+                       AssertOnLoop();
+                       GiveUpUnsent();
+                     }),
       grace_timer_(loop.timers(), [this] {
         AssertOnLoop();
         OnGraceOver();
@@ -54,6 +63,45 @@ void LoadWorker::Start() {
 void LoadWorker::Measure(MonotonicTime begin, MonotonicTime end) {
   plan_.tally.SetWindow(begin, end);
   if (!active_.empty()) end_timer_.ArmAt(end);
+}
+
+void LoadWorker::Pace(MonotonicTime start) {
+  if (finishing_ || active_.empty()) return;
+  const SendSchedule schedule(start, plan_.options.rate);
+  for (const std::unique_ptr<LoadSession>& session : sessions_) session->Pace(schedule);
+  absl::StatusOr<std::unique_ptr<PreciseTimer>> timer = PreciseTimer::Create(loop_, [this] {
+    AssertOnLoop();
+    SendDue();
+  });
+  if (!timer.ok()) {
+    plan_.tally.AddError("timer", loop_.now(), timer.status().message());
+    return Finish();
+  }
+  send_timer_ = *std::move(timer);
+  SendDue();
+}
+
+// A session whose pipeline is full sends by itself when there is room.
+void LoadWorker::SendDue() {
+  if (finishing_) return;
+  const MonotonicTime now = loop_.clock().Now();
+  for (int i = 0; i < kSendsPerTurnMax; ++i) {
+    if (sessions_[next_session_]->DueOf(round_) > now) break;
+    sessions_[next_session_]->SendDue(now);
+    if (++next_session_ < sessions_.size()) continue;
+    next_session_ = 0;
+    ++round_;
+    SkipWhatHadItsTurn(now);
+  }
+  const MonotonicTime due = sessions_[next_session_]->DueOf(round_);
+  if (!plan_.tally.over(due)) send_timer_->ArmAt(due);
+}
+
+// A session that has its turn sends all that is due, or waits for room. So it is enough to go
+// through the last round that is due for all, and what has begun of the next.
+void LoadWorker::SkipWhatHadItsTurn(MonotonicTime now) {
+  const int64_t begun = sessions_.front()->CountBefore(now + absl::Nanoseconds(1));
+  round_ = std::max(round_, begun - 2);
 }
 
 void LoadWorker::ConnectSome() {
@@ -138,6 +186,7 @@ void LoadWorker::Retire(LoadSession& session) {
   SettleFirst(session);
   if (active_.erase(&session) == 0 || !active_.empty()) return;
   end_timer_.Cancel();
+  overdue_timer_.Cancel();
   grace_timer_.Cancel();
   listeners_.on_done();
 }
@@ -145,7 +194,8 @@ void LoadWorker::Retire(LoadSession& session) {
 void LoadWorker::Finish() {
   if (std::exchange(finishing_, true) || active_.empty()) return;
   plan_.tally.EndBy(loop_.clock().Now());
-  grace_timer_.Arm(plan_.options.grace);
+  const bool sends_overdue = send_timer_ != nullptr;
+  (sends_overdue ? overdue_timer_ : grace_timer_).Arm(plan_.options.grace);
   waiting_.clear();
   resting_.clear();
   rest_timer_.Cancel();
@@ -159,6 +209,12 @@ void LoadWorker::Finish() {
     session->Drop();
     Retire(*session);
   }
+}
+
+// The server is too slow for this rate, or has stopped to answer.
+void LoadWorker::GiveUpUnsent() {
+  for (const std::unique_ptr<LoadSession>& session : sessions_) session->GiveUpUnsent();
+  grace_timer_.Arm(plan_.options.grace);
 }
 
 void LoadWorker::OnGraceOver() {

@@ -7,6 +7,7 @@
 //   LoadWorker& worker = loop.Keep(std::make_unique<LoadWorker>(loop, plan, share, listeners));
 //   worker.Start();                      // on_opened
 //   worker.Measure(begin, end);          // on_done, soon after `end`
+//   worker.Pace(start);                  // With a rate: the first message is due at `start`.
 
 #ifndef MILLRACE_TOOLS_LOADGEN_LOAD_WORKER_H_
 #define MILLRACE_TOOLS_LOADGEN_LOAD_WORKER_H_
@@ -24,6 +25,8 @@
 #include "net/io_handler.h"
 #include "net/timer_wheel.h"
 #include "tools/loadgen/load_session.h"
+#include "tools/loadgen/precise_timer.h"
+#include "tools/loadgen/send_schedule.h"
 
 namespace millrace {
 
@@ -50,6 +53,8 @@ class LoadWorker final : public Deferred, private LoadSession::Owner {
   void Start() LOOP_ONLY;
   // What happens from `begin` on is measured; at `end` all is brought to an end.
   void Measure(MonotonicTime begin, MonotonicTime end) LOOP_ONLY;
+  // Requires: a rate, and that it measures.
+  void Pace(MonotonicTime start) LOOP_ONLY;
   // Begins to end, unless it does already.
   void Finish() LOOP_ONLY;
 
@@ -67,6 +72,9 @@ class LoadWorker final : public Deferred, private LoadSession::Owner {
   bool QueueIsFull(const LoadSession& session, const absl::Status& why) const LOOP_ONLY;
   void SettleFirst(LoadSession& session) LOOP_ONLY;
   void Retire(LoadSession& session) LOOP_ONLY;
+  void SendDue() LOOP_ONLY;
+  void SkipWhatHadItsTurn(MonotonicTime now) LOOP_ONLY;
+  void GiveUpUnsent() LOOP_ONLY;
   void OnGraceOver() LOOP_ONLY;
 
   EventLoop& loop_;
@@ -85,7 +93,12 @@ class LoadWorker final : public Deferred, private LoadSession::Owner {
   int connected_ = 0;             // First connections.
   MonotonicTime last_connected_;  // Or when it started.
 
-  Timer rest_timer_, end_timer_, grace_timer_;
+  // With a rate: whose turn it is, and the how many-th message of each.
+  size_t next_session_ = 0;
+  int64_t round_ = 0;
+  std::unique_ptr<PreciseTimer> send_timer_;
+
+  Timer rest_timer_, end_timer_, overdue_timer_, grace_timer_;
 };
 
 }  // namespace millrace

@@ -4,6 +4,16 @@
 // back, and tells how fast they came.
 //
 //   bazel run //tools/loadgen -- --connect=127.0.0.1:7007 --connections=1000 --json=result.json
+//
+// Without --rate it is a closed loop: a message that comes back lets the next one go, so that a
+// server that stalls is asked less while it does, and percentiles flatter it. With --rate=N
+// messages are due at their times whatever comes back, and are timed from then.
+//
+// The client is the bottleneck if "sent late p99" is a good part of the latency's p99, if the rate
+// achieved is below the one asked though nothing is "not sent" and p50 is far below connections *
+// pipeline / rate, or if top shows its threads at 100 % each and the server's below. More
+// --threads, a machine of its own or a second client then change the figures; if the server is the
+// bottleneck they do not.
 
 #include <optional>
 #include <string>
@@ -19,6 +29,7 @@
 #include "net/socket_address.h"
 #include "tools/loadgen/load.h"
 #include "tools/loadgen/load_options.h"
+#include "tools/loadgen/load_page.h"
 #include "tools/loadgen/load_report.h"
 #include "tools/loadgen/progress_printer.h"
 #include "tools/loadgen/result_file.h"
@@ -30,7 +41,14 @@ namespace {
 
 constexpr absl::string_view kProgram = "loadgen";
 
-void AddFlags(FlagSet& flags, LoadOptions& options, std::string& json) {
+// Where the figures go, besides to the table.
+struct Outputs {
+  std::string json = "";
+  std::string report = "";
+  std::string command_line = "";  // That asked for it.
+};
+
+void AddFlags(FlagSet& flags, LoadOptions& options, Outputs& outputs) {
   options.addresses = {SocketAddress::Loopback(7007)};
   flags.AddAddresses(
       "connect", options.addresses,
@@ -52,11 +70,20 @@ void AddFlags(FlagSet& flags, LoadOptions& options, std::string& json) {
                "how large a message is");
   flags.AddInt("pipeline", options.pipeline, 1, kPipelineMax,
                "messages in flight on each connection, in mode echo");
+  flags.AddInt("rate", options.rate, 0, kRateMax,
+               "messages per second in total, in mode echo, timed from when each was due, also if "
+               "its pipeline was full then; 0: each that comes back is answered by the next. The "
+               "client is the bottleneck, and needs more threads or a machine of its own, if "
+               "'sent late p99' is a good part of the latency's p99, or if its threads are at "
+               "100 % and the server's are not");
   flags.AddDuration("duration", options.duration, absl::Milliseconds(1), "how long is measured");
   flags.AddDuration("warmup", options.warmup, absl::ZeroDuration(),
                     "how long the load is on before that, with all connections open");
-  flags.AddText("json", "FILE", json,
+  flags.AddText("json", "FILE", outputs.json,
                 "also writes the figures to FILE; -: to stdout, in place of the table");
+  flags.AddText("report", "FILE.html", outputs.report,
+                "also writes a page with the figures, throughput over time and the latency "
+                "distribution drawn");
 }
 
 absl::StatusOr<LoadReport> Run(const LoadOptions& options) {
@@ -70,10 +97,13 @@ absl::StatusOr<LoadReport> Run(const LoadOptions& options) {
   return report;
 }
 
-absl::Status RunAndPrint(const LoadOptions& options, const std::string& json) {
-  MILLRACE_ASSIGN_OR_RETURN(const ResultFile file, ResultFile::Open("--json", json));
+absl::Status RunAndPrint(const LoadOptions& options, const Outputs& outputs) {
+  if (outputs.report == "-") return absl::InvalidArgumentError("--report=-: must be a file");
+  MILLRACE_ASSIGN_OR_RETURN(const ResultFile file, ResultFile::Open("--json", outputs.json));
+  MILLRACE_ASSIGN_OR_RETURN(const ResultFile page, ResultFile::Open("--report", outputs.report));
   MILLRACE_ASSIGN_OR_RETURN(const LoadReport report, Run(options));
   MILLRACE_RETURN_IF_ERROR(file.Write(report.ToTable(), report.ToJson()));
+  MILLRACE_RETURN_IF_ERROR(page.WriteFile(LoadPage(report, outputs.command_line)));
   if (report.ok()) return absl::OkStatus();
   return absl::UnavailableError(
       absl::StrCat(report.error_count(), " errors, the first: ", report.first_error));
@@ -83,14 +113,14 @@ int Main(int argc, char** argv) {
   OccupyStandardDescriptors();
   absl::InitializeLog();
   LoadOptions options = {.ends_on_signal = true};
-  std::string json;
+  Outputs outputs = {.command_line = CommandLineOf(argc, argv)};
   FlagSet flags(
       kProgram,
       "Puts load on an echo server, checks every byte that comes back, and tells how fast "
       "they came.");
-  AddFlags(flags, options, json);
+  AddFlags(flags, options, outputs);
   if (const std::optional<int> code = flags.ParseCommandLine(argc, argv)) return *code;
-  const absl::Status status = RunAndPrint(options, json);
+  const absl::Status status = RunAndPrint(options, outputs);
   if (status.ok()) return 0;
   PrintError(kProgram, status);
   return 1;

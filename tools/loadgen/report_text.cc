@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/time/time.h"
 
 namespace millrace {
 namespace {
@@ -22,14 +21,6 @@ constexpr Percentile kPercentiles[] = {
     {"p99.9", "p999", 99.9}, {"p99.99", "p9999", 99.99}, {"max", "max", 100},
 };
 
-// With the unit that leaves one to four digits before the point.
-std::string Readable(absl::Duration time) {
-  const double us = absl::ToDoubleMicroseconds(time);
-  if (us < 1000) return absl::StrFormat("%.1f us", us);
-  if (us < 1'000'000) return absl::StrFormat("%.2f ms", us / 1000);
-  return absl::StrFormat("%.3f s ", us / 1'000'000);
-}
-
 }  // namespace
 
 int64_t TotalOf(const ErrorCounts& errors) {
@@ -40,6 +31,7 @@ int64_t TotalOf(const ErrorCounts& errors) {
 
 void ReportTable::Add(absl::string_view name, absl::string_view value) {
   absl::StrAppendFormat(&text_, "%-14s%16s\n", name, value);
+  rows_.push_back({std::string(name), std::string(value)});
 }
 
 void ReportTable::AddErrors(const ErrorCounts& errors) {
@@ -50,8 +42,9 @@ void ReportTable::AddErrors(const ErrorCounts& errors) {
 void ReportTable::AddLatency(absl::string_view title, const Histogram& latency) {
   if (latency.count() == 0) return;
   absl::StrAppend(&text_, "\n", title, "\n");
+  rows_.push_back({std::string(title), ""});
   for (const Percentile& each : kPercentiles) {
-    Add(absl::StrCat("  ", each.name), Readable(latency.Percentile(each.percent)));
+    Add(absl::StrCat("  ", each.name), ReadableTime(latency.Percentile(each.percent)));
   }
 }
 
@@ -61,6 +54,13 @@ std::string WithCommas(int64_t number) {
   for (int at = static_cast<int>(text.size()) - 3; at > first_digit; at -= 3)
     text.insert(at, 1, ',');
   return text;
+}
+
+std::string ReadableTime(absl::Duration time) {
+  const double us = absl::ToDoubleMicroseconds(time);
+  if (us < 1000) return absl::StrFormat("%.1f us", us);
+  if (us < 1'000'000) return absl::StrFormat("%.2f ms", us / 1000);
+  return absl::StrFormat("%.3f s ", us / 1'000'000);
 }
 
 std::string ErrorsJson(const ErrorCounts& errors) {

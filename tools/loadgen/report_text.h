@@ -15,8 +15,10 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "tools/loadgen/histogram.h"
 
 namespace millrace {
@@ -27,6 +29,10 @@ int64_t TotalOf(const ErrorCounts& errors);
 
 class ReportTable {
  public:
+  struct Row {
+    std::string name, value;  // Without a value: the title of those after it.
+  };
+
   void Add(absl::string_view name, absl::string_view value);
   // How many, and below that how many of each kind.
   void AddErrors(const ErrorCounts& errors);
@@ -34,13 +40,17 @@ class ReportTable {
   void AddLatency(absl::string_view title, const Histogram& latency);
 
   const std::string& text() const { return text_; }
+  const std::vector<Row>& rows() const { return rows_; }
 
  private:
   std::string text_;
+  std::vector<Row> rows_;
 };
 
 // "1234567" as "1,234,567".
 std::string WithCommas(int64_t number);
+// With the unit that leaves one to four digits before the point: "12.3 us", "1.000 s ".
+std::string ReadableTime(absl::Duration time);
 
 // {"closed": 3}
 std::string ErrorsJson(const ErrorCounts& errors);

@@ -33,7 +33,11 @@ absl::Status ResultFile::Write(const std::string& table, const std::string& json
   if (!PrintOutput(on_stdout_ ? json : table)) {
     return absl::UnavailableError("stdout takes nothing");
   }
-  if (file_ != nullptr && !Replace(file_.get(), json)) return absl::ErrnoToStatus(errno, name_);
+  return WriteFile(json);
+}
+
+absl::Status ResultFile::WriteFile(const std::string& text) const {
+  if (file_ != nullptr && !Replace(file_.get(), text)) return absl::ErrnoToStatus(errno, name_);
   return absl::OkStatus();
 }
 

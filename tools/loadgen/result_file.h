@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ResultFile is where a program writes the figures of a run: the value of its --json. It is opened
-// before the run, since it would be a pity to find out after it that it cannot be; but what is in
-// it stays until there is something better. Move-only; for main().
+// ResultFile is where a program writes the figures of a run: the value of its --json or --report.
+// It is opened before the run, since it would be a pity to find out after it that it cannot be; but
+// what is in it stays until there is something better. Move-only; for main().
 //
 //   MILLRACE_ASSIGN_OR_RETURN(const ResultFile file, ResultFile::Open("--json", path));
 //   ...
@@ -29,6 +29,8 @@ class ResultFile {
 
   // Prints `table` and writes `json` to the file; to stdout, if that is the file, in its place.
   absl::Status Write(const std::string& table, const std::string& json) const;
+  // Writes `text` to the file, if there is one, and nothing to stdout.
+  absl::Status WriteFile(const std::string& text) const;
 
  private:
   struct CloseFile {

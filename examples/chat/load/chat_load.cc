@@ -20,13 +20,13 @@
 #include "examples/chat/load/chat_tally.h"
 #include "examples/chat/load/chat_worker.h"
 #include "examples/chat/load/room_log.h"
-#include "examples/chat/load/send_schedule.h"
 #include "net/event_loop.h"
 #include "net/event_loop_thread_pool.h"
 #include "net/signal_watcher.h"
 #include "net/timer_wheel.h"
 #include "tools/loadgen/error_tally.h"
 #include "tools/loadgen/report_text.h"
+#include "tools/loadgen/send_schedule.h"
 #include "tools/program/process.h"
 
 namespace millrace {

@@ -20,7 +20,7 @@
 #include "absl/strings/string_view.h"
 #include "base/monotonic_time.h"
 #include "examples/chat/load/chat_load_options.h"
-#include "examples/chat/load/send_schedule.h"
+#include "tools/loadgen/send_schedule.h"
 
 namespace millrace {
 

@@ -33,11 +33,11 @@
 #include "examples/chat/load/chat_tally.h"
 #include "examples/chat/load/chat_text.h"
 #include "examples/chat/load/room_log.h"
-#include "examples/chat/load/send_schedule.h"
 #include "net/event_loop.h"
 #include "net/io_handler.h"
 #include "net/timer_wheel.h"
 #include "tools/loadgen/precise_timer.h"
+#include "tools/loadgen/send_schedule.h"
 
 namespace millrace {
 

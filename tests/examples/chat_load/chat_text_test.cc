@@ -10,8 +10,8 @@
 #include "absl/time/time.h"
 #include "base/monotonic_time.h"
 #include "examples/chat/load/chat_load_options.h"
-#include "examples/chat/load/send_schedule.h"
 #include "gtest/gtest.h"
+#include "tools/loadgen/send_schedule.h"
 
 namespace millrace {
 namespace {

@@ -122,6 +122,19 @@ TEST(HistogramTest, MergedAreAsOneThatHeardAll) {
   }
 }
 
+TEST(HistogramTest, ManyAtOnceAreAsManyOneByOne) {
+  Histogram at_once, one_by_one;
+  at_once.Add(absl::Nanoseconds(70), 3);
+  at_once.Add(absl::Nanoseconds(5'000'000), 1);
+  at_once.Add(absl::Nanoseconds(1), 0);
+  for (const int64_t ns : {70, 70, 70, 5'000'000}) one_by_one.Add(absl::Nanoseconds(ns));
+  EXPECT_EQ(at_once.count(), 4);
+  EXPECT_EQ(at_once.min(), absl::Nanoseconds(70));
+  for (const double percent : kPercents) {
+    EXPECT_EQ(at_once.Percentile(percent), one_by_one.Percentile(percent)) << percent;
+  }
+}
+
 TEST(HistogramTest, MergingNothingChangesNothing) {
   Histogram histogram = HistogramOf({7, 8});
   histogram.Merge(Histogram());

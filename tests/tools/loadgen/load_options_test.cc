@@ -43,6 +43,26 @@ TEST(LoadOptionsTest, EachThatCannotBeIsNamed) {
   EXPECT_THAT(ErrorOf(options), HasSubstr("threads"));
 }
 
+TEST(LoadOptionsTest, ARateIsForModeEchoOnly) {
+  LoadOptions options = Good();
+  options.rate = kRateMax;
+  EXPECT_TRUE(options.Check().ok());
+  options.mode = LoadMode::kChurn;
+  EXPECT_EQ(ErrorOf(options), "rate is for mode echo only, not for churn");
+  options.mode = LoadMode::kIdle;
+  EXPECT_EQ(ErrorOf(options), "rate is for mode echo only, not for idle");
+  options.rate = 0;
+  EXPECT_TRUE(options.Check().ok());
+}
+
+TEST(LoadOptionsTest, ARateHasBounds) {
+  for (const int rate : {-1, kRateMax + 1}) {
+    LoadOptions options = Good();
+    options.rate = rate;
+    EXPECT_THAT(ErrorOf(options), HasSubstr("rate must be 0 to 10000000, not "));
+  }
+}
+
 TEST(LoadOptionsTest, WhatIsInFlightIsBounded) {
   LoadOptions options = Good();
   options.message_bytes = kMessageBytesMax;

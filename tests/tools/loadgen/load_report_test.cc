@@ -92,6 +92,48 @@ TEST(LoadReportTest, IdleConnectionsHaveNoMessages) {
   EXPECT_THAT(report.ToTable(), HasSubstr("\nconnect\n"));
 }
 
+LoadReport PacedReport() {
+  LoadReport report = Report();
+  report.rate = 500'000;
+  report.sent = 1'240'000;
+  report.lateness.Add(absl::Microseconds(12));
+  return report;
+}
+
+TEST(LoadReportTest, WithARateTheTableTellsWhatBecameOfIt) {
+  EXPECT_THAT(PacedReport().ToTable(), HasSubstr("MiB/s                   1929.0\n"
+                                                 "rate asked             500,000\n"
+                                                 "rate achieved          496,000\n"
+                                                 "sent late p99          12.0 us\n"
+                                                 "errors                       0\n"));
+  EXPECT_EQ(PacedReport().Note(), "");
+  EXPECT_THAT(PacedReport().ToJson(), HasSubstr("\"rate\": 500000,"));
+}
+
+TEST(LoadReportTest, AClientThatCannotKeepUpIsTold) {
+  LoadReport report = PacedReport();
+  report.lateness.Add(absl::Milliseconds(3));
+  EXPECT_TRUE(report.client_was_late());
+  EXPECT_THAT(report.ToTable(), HasSubstr("sent late p99          3.00 ms\n"));
+  EXPECT_THAT(report.ToTable(), HasSubstr("\n\nThe client was late to send: "));
+  for (int i = 0; i < 1000; ++i) report.latency.Add(absl::Seconds(1));
+  EXPECT_FALSE(report.client_was_late()) << "that is not what made them slow";
+}
+
+TEST(LoadReportTest, WhatWasNotSentIsTold) {
+  LoadReport report = PacedReport();
+  EXPECT_THAT(report.ToTable(), Not(HasSubstr("not sent")));
+  report.unsent = 1234;
+  EXPECT_THAT(report.ToTable(), HasSubstr("not sent                 1,234\n"));
+  EXPECT_THAT(report.ToTable(), HasSubstr("\n\nThe pipelines were full: "));
+}
+
+TEST(LoadReportTest, WithARateThereAreNoOtherKeys) {
+  const auto with = ReadJson(PacedReport().ToJson()), without = ReadJson(Report().ToJson());
+  ASSERT_EQ(with.size(), without.size());
+  for (size_t i = 0; i < with.size(); ++i) EXPECT_EQ(with[i].first, without[i].first);
+}
+
 TEST(LoadReportTest, JsonHasJustTheKeysThatArePromised) {
   EXPECT_THAT(
       ReadJson(FailedReport().ToJson()),

@@ -4,6 +4,7 @@
 // load_worker_test; here it is about the run: that it begins, adds up and ends.
 #include "tools/loadgen/load.h"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -90,6 +91,73 @@ TEST(LoadTest, AServerThatFlipsABitIsCaught) {
   EXPECT_FALSE(report.ok());
   EXPECT_THAT(report.errors, ElementsAre(Pair("wrong_bytes", kConnections)));
   EXPECT_THAT(report.first_error, HasSubstr("a byte came back as"));
+}
+
+// Every bit but one is right, of eight million. One connection, so that there is just one
+// millionth.
+TEST(LoadTest, AServerThatFlipsOneByteInAMillionIsCaught) {
+  constexpr uint64_t kAt = 1'000'000;
+  uint64_t seen = 0;  // The server's one worker counts.
+  ServerThread server({.on_data = [&seen](TcpConnection& conn, Buffer& input) {
+    if (seen < kAt && seen + input.size() >= kAt) input.data()[kAt - 1 - seen] ^= 4;
+    seen += input.size();
+    conn.Send(std::move(input));
+  }});
+  LoadOptions options = Options(server);
+  options.duration = kForEver;
+  options.connections = 1;
+  options.message_bytes = 1000;
+  options.pipeline = 10;
+  const LoadReport report = RunLoad(options).value();
+  EXPECT_THAT(report.errors, ElementsAre(Pair("wrong_bytes", 1)));
+  EXPECT_THAT(report.first_error, HasSubstr("connection 0 to "));
+  EXPECT_THAT(report.first_error, HasSubstr("a byte came back as 0x"));
+}
+
+TEST(LoadTest, WithARateThereAreAsManyAsWereDue) {
+  ServerThread server({.on_data = Echo});
+  LoadOptions options = Options(server);
+  options.rate = 2000;
+  options.pipeline = 100;
+  const LoadReport report = RunLoad(options).value();
+  EXPECT_TRUE(report.ok()) << report.first_error;
+  EXPECT_EQ(report.rate, 2000);
+  EXPECT_EQ(report.latency.count(), 200);
+  EXPECT_EQ(report.lateness.count(), 200);
+  EXPECT_EQ(report.unsent, 0);
+  EXPECT_EQ(server.stats().bytes_read, 200 * 64);
+}
+
+// It answers nothing until 50 messages are there: the first of them was due 49 ms before the last,
+// and the 25th 25 ms. A closed loop would have had one slow message.
+TEST(LoadTest, AServerThatStallsShowsInThePercentiles) {
+  bool stalls = true;  // The server's one worker's.
+  ServerThread server({.on_data = [&](TcpConnection& conn, Buffer& input) {
+    if (stalls && input.size() < 50 * 64) return;  // It stays in the buffer.
+    stalls = false;
+    conn.Send(std::move(input));
+  }});
+  LoadOptions options = Options(server);
+  options.connections = 1;
+  options.pipeline = 1000;
+  options.rate = 1000;
+  options.duration = absl::Milliseconds(200);
+  const LoadReport report = RunLoad(options).value();
+  EXPECT_TRUE(report.ok()) << report.first_error;
+  EXPECT_EQ(report.latency.count(), 200);
+  EXPECT_GE(report.latency.max(), absl::Milliseconds(49));
+  EXPECT_GE(report.latency.Percentile(90), absl::Milliseconds(24)) << "an eighth waited so long";
+}
+
+TEST(LoadTest, ThroughputAddsUpToTheMessages) {
+  ServerThread server({.on_data = Echo});
+  LoadOptions options = Options(server);
+  options.duration = absl::Milliseconds(250);
+  const LoadReport report = RunLoad(options).value();
+  EXPECT_EQ(report.throughput.counts().size(), 3u);
+  int64_t sum = 0;
+  for (const int64_t count : report.throughput.counts()) sum += count;
+  EXPECT_EQ(sum, report.messages);
 }
 
 TEST(LoadTest, AServerThatClosesEarlyEndsTheRun) {

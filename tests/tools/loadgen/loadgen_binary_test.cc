@@ -74,9 +74,11 @@ class LoadgenBinaryTest : public testing::Test {
   void SetUp() override { ASSERT_NE(mkdtemp(folder_.data()), nullptr); }
   void TearDown() override {
     unlink(path().c_str());
+    unlink(page_path().c_str());
     rmdir(folder_.c_str());
   }
   std::string path() const { return folder_ + "/result.json"; }
+  std::string page_path() const { return folder_ + "/result.html"; }
 
   std::string folder_ = "/tmp/loadgen_binary_test.XXXXXX";
 };
@@ -106,6 +108,51 @@ TEST_F(LoadgenBinaryTest, JsonOnStdoutStandsAlone) {
   EXPECT_EQ(by_key.at("pipeline"), "3");
   EXPECT_EQ(by_key.at("rate"), "0");
   EXPECT_EQ(by_key.at("seconds"), "0.100000");
+}
+
+TEST_F(LoadgenBinaryTest, WithARateTheTableTellsWhatBecameOfIt) {
+  ServerThread server({.on_data = Echo});
+  const ChildProcess::Result result =
+      RunAgainst(server, {"--rate=500", absl::StrCat("--json=", path())});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("\nrate asked                 500\n"));
+  EXPECT_THAT(result.out, HasSubstr("\nrate achieved "));
+  EXPECT_THAT(result.out, HasSubstr("\nsent late p99 "));
+  EXPECT_EQ(KeysOf(TextOf(path())), kKeys);
+  EXPECT_THAT(TextOf(path()), HasSubstr("\"rate\": 500,"));
+}
+
+TEST_F(LoadgenBinaryTest, AReportIsAPageWithTheSameFigures) {
+  ServerThread server({.on_data = Echo});
+  std::ofstream(page_path()) << std::string(100'000, 'x');  // It is replaced as a whole.
+  const ChildProcess::Result result =
+      RunAgainst(server, {absl::StrCat("--report=", page_path()), "--rate=500"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, StartsWith("connections "));
+  const std::string page = TextOf(page_path());
+  EXPECT_THAT(page, StartsWith("<!DOCTYPE html>"));
+  EXPECT_THAT(page, testing::EndsWith("</html>\n"));
+  EXPECT_THAT(page, HasSubstr(absl::StrCat("<pre>loadgen --connect=", server.addresses()[0])));
+  EXPECT_THAT(page, HasSubstr("<th>rate asked</th><td>500</td>"));
+  const size_t svg = page.find("<svg");
+  EXPECT_NE(page.find("<svg", svg + 1), std::string::npos) << "two charts";
+}
+
+TEST_F(LoadgenBinaryTest, AReportIsWrittenAlsoOfABadRun) {
+  ServerThread server({.on_data = Spoil});
+  const ChildProcess::Result result = RunAgainst(server, {absl::StrCat("--report=", page_path())});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(TextOf(page_path()), HasSubstr("10 errors, the first: connection "));
+}
+
+TEST_F(LoadgenBinaryTest, ARateInAnotherModeIsRefused) {
+  for (const char* mode : {"churn", "idle"}) {
+    const ChildProcess::Result result = RunLoadgen({"--rate=5", absl::StrCat("--mode=", mode)});
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_EQ(result.out, "");
+    EXPECT_EQ(result.err,
+              absl::StrCat("loadgen: rate is for mode echo only, not for ", mode, "\n"));
+  }
 }
 
 TEST_F(LoadgenBinaryTest, InterruptedItTellsWhatItHadMeasured) {
@@ -196,7 +243,12 @@ TEST_F(LoadgenBinaryTest, BadFlagsAreRefusedInOneLine) {
        "loadgen: --connect=nowhere: address \"nowhere\": no port: expected ADDRESS:PORT or "
        "unix:PATH\n"},
       {"--connect=*:7007", "loadgen: *:7007 is not one address to connect to\n"},
-      {"--report=x.html", "loadgen: --report: no such flag; see --help\n"},
+      {"--report=-", "loadgen: --report=-: must be a file\n"},
+      {"--report=/no/such/folder/x.html",
+       "loadgen: --report=/no/such/folder/x.html: No such file or directory\n"},
+      {"--rate=-1", "loadgen: --rate=-1: must be a whole number from 0 to 10000000\n"},
+      {"--rate=1e3", "loadgen: --rate=1e3: must be a whole number from 0 to 10000000\n"},
+      {"--rate=10000001", "loadgen: --rate=10000001: must be a whole number from 0 to 10000000\n"},
       {"--duration=0s", "loadgen: --duration=0s: must be 1ms or more\n"},
   };
   for (const auto& [flag, error] : cases) {
@@ -210,11 +262,11 @@ TEST_F(LoadgenBinaryTest, BadFlagsAreRefusedInOneLine) {
 TEST_F(LoadgenBinaryTest, HelpListsItsFlags) {
   const ChildProcess::Result result = RunLoadgen({"--help"});
   EXPECT_EQ(result.exit_code, 0);
-  for (const char* flag : {"--connect=", "--threads=", "--connections=", "--message_bytes=",
-                           "--pipeline=", "--duration=", "--warmup=", "--mode=", "--json="}) {
+  for (const char* flag :
+       {"--connect=", "--threads=", "--connections=", "--message_bytes=", "--pipeline=",
+        "--duration=", "--warmup=", "--mode=", "--json=", "--rate=", "--report="}) {
     EXPECT_THAT(result.out, HasSubstr(flag));
   }
-  EXPECT_THAT(result.out, Not(HasSubstr("--rate")));
 }
 
 }  // namespace

@@ -28,6 +28,21 @@ TEST(ReportTextTest, ATableAlignsNamesLeftAndValuesRight) {
             "  timeout                1,000\n");
 }
 
+TEST(ReportTextTest, ATablesRowsCanBeReadOneByOne) {
+  ReportTable table;
+  table.Add("messages", "1,234");
+  Histogram latency;
+  latency.Add(absl::Seconds(2));
+  table.AddLatency("latency", latency);
+  ASSERT_EQ(table.rows().size(), 9u);
+  EXPECT_EQ(table.rows()[0].name, "messages");
+  EXPECT_EQ(table.rows()[0].value, "1,234");
+  EXPECT_EQ(table.rows()[1].name, "latency");
+  EXPECT_EQ(table.rows()[1].value, "");
+  EXPECT_EQ(table.rows()[8].name, "  max");
+  EXPECT_EQ(table.rows()[8].value, "2.000 s ");
+}
+
 TEST(ReportTextTest, WithoutTimesThereAreNoPercentiles) {
   ReportTable table;
   table.AddLatency("latency", Histogram());

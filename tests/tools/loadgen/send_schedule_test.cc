@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "examples/chat/load/send_schedule.h"
+#include "tools/loadgen/send_schedule.h"
 
 #include <cstdint>
 
@@ -11,6 +11,26 @@ namespace millrace {
 namespace {
 
 const MonotonicTime kStart = MonotonicTime::FromNanoseconds(5'000'000'000);
+
+TEST(SendScheduleTest, CountsWhatIsDueBeforeATime) {
+  const SendSchedule schedule(kStart, 1000);
+  EXPECT_EQ(schedule.CountBefore(kStart - absl::Seconds(1)), 0);
+  EXPECT_EQ(schedule.CountBefore(kStart), 0);
+  EXPECT_EQ(schedule.CountBefore(kStart + absl::Nanoseconds(1)), 1);
+  EXPECT_EQ(schedule.CountBefore(kStart + absl::Milliseconds(1)), 1);
+  EXPECT_EQ(schedule.CountBefore(kStart + absl::Seconds(2)), 2000);
+}
+
+TEST(SendScheduleTest, CountAgreesWithEachMessagesTime) {
+  for (const int rate : {1, 7, 999, 123'457, 10'000'000}) {
+    const SendSchedule schedule(kStart, rate);
+    for (const int64_t message : {0, 1, 6, 7, 8, 998, 1000, 123'456, 123'458, 1'000'000'007}) {
+      const MonotonicTime due = schedule.due(message);
+      EXPECT_EQ(schedule.CountBefore(due), message) << rate;
+      EXPECT_EQ(schedule.CountBefore(due + absl::Nanoseconds(1)), message + 1) << rate;
+    }
+  }
+}
 
 TEST(SendScheduleTest, MessagesAreDueAtAnEvenRate) {
   const SendSchedule schedule(kStart, 1000);

@@ -7,9 +7,10 @@
 //   SendSchedule schedule(clock.Now(), 1000);
 //   schedule.due(1500);                            // Exactly 1.5 s after the start.
 
-#ifndef MILLRACE_EXAMPLES_CHAT_LOAD_SEND_SCHEDULE_H_
-#define MILLRACE_EXAMPLES_CHAT_LOAD_SEND_SCHEDULE_H_
+#ifndef MILLRACE_TOOLS_LOADGEN_SEND_SCHEDULE_H_
+#define MILLRACE_TOOLS_LOADGEN_SEND_SCHEDULE_H_
 
+#include <algorithm>
 #include <cstdint>
 
 #include "absl/log/check.h"
@@ -38,6 +39,12 @@ class SendSchedule {
            due(message) <= now;
   }
 
+  // How many messages are due before `time`.
+  int64_t CountBefore(MonotonicTime time) const {
+    const int64_t ns = std::max<int64_t>(0, time.nanoseconds() - start_ns_);
+    return ns / kSecond * rate_ + (ns % kSecond * rate_ + kSecond - 1) / kSecond;
+  }
+
  private:
   static constexpr int64_t kSecond = 1'000'000'000;
 
@@ -47,4 +54,4 @@ class SendSchedule {
 
 }  // namespace millrace
 
-#endif  // MILLRACE_EXAMPLES_CHAT_LOAD_SEND_SCHEDULE_H_
+#endif  // MILLRACE_TOOLS_LOADGEN_SEND_SCHEDULE_H_
