@@ -46,6 +46,10 @@ absl::Duration operator-(MonotonicTime later, MonotonicTime earlier) {
   if (later == earlier) return absl::ZeroDuration();
   if (later == MonotonicTime::InfiniteFuture()) return absl::InfiniteDuration();
   if (earlier == MonotonicTime::InfiniteFuture()) return -absl::InfiniteDuration();
+  int64_t difference;  // One conversion, where it fits, costs half of two.
+  if (!__builtin_sub_overflow(later.nanoseconds_, earlier.nanoseconds_, &difference)) {
+    return absl::Nanoseconds(difference);
+  }
   return absl::Nanoseconds(later.nanoseconds_) - absl::Nanoseconds(earlier.nanoseconds_);
 }
 
