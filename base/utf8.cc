@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/utf8.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -44,19 +45,26 @@ constexpr std::array<Lead, 256> MakeLeads() {
 
 constexpr std::array<Lead, 256> kLeads = MakeLeads();
 
-bool IsContinuation(char byte) { return (static_cast<uint8_t>(byte) & 0xc0) == 0x80; }
+const Lead& LeadOf(absl::string_view text) { return kLeads[static_cast<uint8_t>(text[0])]; }
+
+// How many bytes at the front of `text`, at most `lead.bytes`, can belong to one code point.
+size_t FittingBytes(absl::string_view text, const Lead& lead) {
+  const size_t room = std::min<size_t>(lead.bytes, text.size());
+  size_t fitting = std::min<size_t>(room, 1);
+  while (fitting < room) {
+    const auto byte = static_cast<uint8_t>(text[fitting]);
+    const uint8_t min = fitting == 1 ? lead.second_min : 0x80;
+    const uint8_t max = fitting == 1 ? lead.second_max : 0xbf;
+    if (byte < min || byte > max) break;
+    ++fitting;
+  }
+  return fitting;
+}
 
 // Of the first code point; 0 if `text` begins with none. Requires: it is not empty.
 size_t FirstCodePointBytes(absl::string_view text) {
-  const Lead lead = kLeads[static_cast<uint8_t>(text[0])];
-  if (lead.bytes <= 1) return lead.bytes;
-  if (text.size() < lead.bytes) return 0;
-  const uint8_t second = static_cast<uint8_t>(text[1]);
-  if (second < lead.second_min || second > lead.second_max) return 0;
-  for (size_t i = 2; i < lead.bytes; ++i) {
-    if (!IsContinuation(text[i])) return 0;
-  }
-  return lead.bytes;
+  const Lead& lead = LeadOf(text);
+  return FittingBytes(text, lead) == lead.bytes ? lead.bytes : 0;
 }
 
 bool BeginsWithEightOfAscii(absl::string_view text) {
@@ -77,10 +85,28 @@ bool IsValidUtf8(absl::string_view text) {
   return true;
 }
 
-size_t LastCodePointBytes(absl::string_view text) {
-  size_t bytes = text.empty() ? 0 : 1;
-  while (bytes < text.size() && bytes < 4 && IsContinuation(text[text.size() - bytes])) ++bytes;
-  return bytes;
+CodePoint FirstCodePoint(absl::string_view text) {
+  const auto first = static_cast<uint8_t>(text[0]);
+  const size_t bytes = FirstCodePointBytes(text);
+  if (bytes == 0) return {.value = first, .bytes = 1, .valid = false};
+  char32_t value = bytes == 1 ? first : first & (0x7f >> bytes);
+  for (size_t i = 1; i < bytes; ++i) {
+    value = (value << 6) | (static_cast<uint8_t>(text[i]) & 0x3f);
+  }
+  return {.value = value, .bytes = bytes, .valid = true};
+}
+
+size_t CodePointBefore(absl::string_view text, size_t end) {
+  for (size_t bytes = 2; bytes <= 4 && bytes <= end; ++bytes) {
+    if (FirstCodePointBytes(text.substr(end - bytes, bytes)) == bytes) return end - bytes;
+  }
+  return end - 1;
+}
+
+bool IsUtf8Prefix(absl::string_view bytes) {
+  if (bytes.empty()) return true;
+  const Lead& lead = LeadOf(bytes);
+  return bytes.size() < lead.bytes && FittingBytes(bytes, lead) == bytes.size();
 }
 
 }  // namespace millrace

@@ -15,13 +15,17 @@ namespace {
 
 void CheckText(absl::string_view text) {
   CHECK_EQ(IsValidUtf8(text), DecodesAsUtf8(text));
-  const size_t last = LastCodePointBytes(text);
-  CHECK_LE(last, text.size());
-  CHECK_EQ(last == 0, text.empty());
-  if (!DecodesAsUtf8(text) || text.empty()) return;
-  absl::string_view tail = text.substr(text.size() - last);
-  CHECK(DecodeOne(tail) && tail.empty()) << "the last " << last << " bytes are no code point";
-  CHECK(DecodesAsUtf8(text.substr(0, text.size() - last)));
+  if (text.empty()) return;
+  const size_t last = CodePointBefore(text, text.size());
+  CHECK_LT(last, text.size());
+  const CodePoint first = FirstCodePoint(text);
+  CHECK_LE(first.bytes, text.size());
+  CHECK_EQ(first.valid, DecodesAsUtf8(text.substr(0, first.bytes)));
+  if (!DecodesAsUtf8(text)) return;
+  CHECK(first.valid);
+  absl::string_view tail = text.substr(last);
+  CHECK(DecodeOne(tail) && tail.empty()) << "what begins at " << last << " is no code point";
+  CHECK(DecodesAsUtf8(text.substr(0, last)));
 }
 
 // What begins well, and what begins and ends anywhere near an eight: most inputs are invalid early.

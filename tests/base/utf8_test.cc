@@ -90,7 +90,8 @@ TEST(Utf8Test, EachCodePointIsValidAndTheLastOfItsText) {
     if (IsSurrogate(code_point)) continue;
     const std::string text = "ü" + EncodeUtf8(code_point);
     ASSERT_TRUE(IsValidUtf8(text)) << code_point;
-    ASSERT_EQ(LastCodePointBytes(text), text.size() - 2) << code_point;
+    ASSERT_EQ(CodePointBefore(text, text.size()), 2u) << code_point;
+    ASSERT_EQ(FirstCodePoint(text.substr(2)).value, char32_t{code_point}) << code_point;
   }
 }
 
@@ -142,23 +143,57 @@ TEST(Utf8Test, EachContinuationMustBeOne) {
   }
 }
 
-TEST(Utf8Test, NothingHasNoLastCodePoint) { EXPECT_EQ(LastCodePointBytes(""), 0u); }
+TEST(Utf8Test, CodePointsOfAllLengthsAreFound) {
+  EXPECT_EQ(FirstCodePoint("a\xC3").bytes, 1u);
+  EXPECT_EQ(FirstCodePoint("\u00E9x").value, U'\u00E9');
+  EXPECT_EQ(FirstCodePoint("\u20AC").value, U'\u20AC');
+  EXPECT_EQ(FirstCodePoint("\U0001F600").value, U'\U0001F600');
+  EXPECT_EQ(FirstCodePoint("\U0001F600").bytes, 4u);
+}
+
+TEST(Utf8Test, WhatIsNoCodePointIsOneByteThatIsNotValid) {
+  for (const char* bytes : {"\x80", "\xC0\xAF", "\xC3", "\xE0\x9F\xBF", "\xED\xA0\x80",
+                            "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF"}) {
+    EXPECT_FALSE(FirstCodePoint(bytes).valid) << absl::CHexEscape(bytes);
+    EXPECT_EQ(FirstCodePoint(bytes).bytes, 1u) << absl::CHexEscape(bytes);
+  }
+}
+
+TEST(Utf8Test, ThePointBeforeIsTheOneThatEndsThere) {
+  const std::string text = "a\u00E9\u20AC\U0001F600";
+  EXPECT_EQ(CodePointBefore(text, 1), 0u);
+  EXPECT_EQ(CodePointBefore(text, 3), 1u);
+  EXPECT_EQ(CodePointBefore(text, 6), 3u);
+  EXPECT_EQ(CodePointBefore(text, 10), 6u);
+  EXPECT_EQ(CodePointBefore("\u00E9\x80", 3), 2u) << "a byte that belongs to nothing";
+}
+
+TEST(Utf8Test, APrefixIsWhatMoreBytesCouldComplete) {
+  const std::string smile = "\U0001F600";
+  for (size_t n = 1; n < 4; ++n) EXPECT_TRUE(IsUtf8Prefix(smile.substr(0, n)));
+  EXPECT_FALSE(IsUtf8Prefix(smile));
+  EXPECT_FALSE(IsUtf8Prefix("a"));
+  EXPECT_FALSE(IsUtf8Prefix("\xE2\x41"));
+  EXPECT_FALSE(IsUtf8Prefix("\xED\xA0"));
+  EXPECT_FALSE(IsUtf8Prefix("\xFF"));
+}
 
 TEST(Utf8Test, TakingTheLastCodePointOffAgainAndAgainLeavesValidText) {
   std::string text = "aß世🦆e\u0301";
   std::vector<size_t> taken;
   while (!text.empty()) {
-    taken.push_back(LastCodePointBytes(text));
-    text.resize(text.size() - taken.back());
+    const size_t last = CodePointBefore(text, text.size());
+    taken.push_back(text.size() - last);
+    text.resize(last);
     EXPECT_TRUE(IsValidUtf8(text));
   }
   EXPECT_EQ(taken, (std::vector<size_t>{2, 1, 4, 3, 2, 1}));
 }
 
-TEST(Utf8Test, TheLastCodePointOfInvalidTextIsNoMoreThanThereIs) {
-  EXPECT_EQ(LastCodePointBytes("\x80"), 1u);
-  EXPECT_EQ(LastCodePointBytes("\x80\x80"), 2u);
-  EXPECT_EQ(LastCodePointBytes("\x80\x80\x80\x80\x80\x80"), 4u);
+TEST(Utf8Test, BytesThatBelongToNothingAreTakenOffOneByOne) {
+  EXPECT_EQ(CodePointBefore("\x80", 1), 0u);
+  EXPECT_EQ(CodePointBefore("\x80\x80", 2), 1u);
+  EXPECT_EQ(CodePointBefore("\x80\x80\x80\x80\x80\x80", 6), 5u);
 }
 
 }  // namespace

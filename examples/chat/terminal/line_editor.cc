@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "examples/chat/terminal/text.h"
+#include "base/utf8.h"
 
 namespace millrace {
 namespace {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/utf8.h"
 #include "examples/chat/terminal/text.h"
 #include "examples/chat/terminal/write_all.h"
 

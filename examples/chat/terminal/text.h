@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a terminal client must know of text: where its code points begin and end, how many columns
-// they take, and how to show what must not reach a terminal as it is. Plain functions; any thread.
+// What a terminal client must know of text: how many columns it takes, and how to show what must
+// not reach a terminal as it is. Plain functions; any thread.
 //
 //   Defused("\033[2J")             // "^[[2J": seen, not obeyed.
 //   Columns("日本")                // 4, once UseUtf8Locale() was called.
@@ -9,7 +9,6 @@
 #ifndef MILLRACE_EXAMPLES_CHAT_TERMINAL_TEXT_H_
 #define MILLRACE_EXAMPLES_CHAT_TERMINAL_TEXT_H_
 
-#include <cstddef>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -19,22 +18,6 @@ namespace millrace {
 // Has Columns() know wide characters, whatever the environment says of the language. For main(),
 // before other threads start.
 void UseUtf8Locale();
-
-struct CodePoint {
-  char32_t value = 0;  // Of the byte, if it is not valid.
-  size_t bytes = 1;
-  bool valid = false;  // UTF-8 as RFC 3629 has it: no surrogates, nothing longer than need be.
-};
-
-// The first one of `text`; a byte that begins none is one that is not valid.
-// Requires: `text` is not empty.
-CodePoint FirstCodePoint(absl::string_view text);
-
-// Where the code point begins that ends at `end`. Requires: 0 < end <= text.size().
-size_t CodePointBefore(absl::string_view text, size_t end);
-
-// `bytes` may be the beginning of one valid code point, and is not yet a whole one.
-bool IsUtf8Prefix(absl::string_view bytes);
 
 // `text` with control characters and invalid bytes in a visible form (^[, \u009B, \xFF), because a
 // terminal would obey them, and a tab as four spaces. Characters that turn the direction of text

@@ -5,6 +5,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
+#include "base/utf8.h"
 #include "examples/chat/terminal/text.h"
 
 namespace millrace {
