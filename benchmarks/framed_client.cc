@@ -9,12 +9,10 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/log/initialize.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -34,6 +32,7 @@
 #include "tools/loadgen/result_file.h"
 #include "tools/program/flag_set.h"
 #include "tools/program/process.h"
+#include "tools/program/program_main.h"
 
 namespace millrace {
 namespace {
@@ -173,8 +172,6 @@ absl::Status RunAndPrint(const Options& options, const std::string& json) {
 }
 
 int Main(int argc, char** argv) {
-  OccupyStandardDescriptors();
-  absl::InitializeLog();
   Options options;
   std::string json;
   FlagSet flags(kProgram, "Asks a framed server, and checks its replies.");
@@ -186,11 +183,7 @@ int Main(int argc, char** argv) {
   flags.AddDuration("warmup", options.warmup, absl::ZeroDuration(),
                     "how long the load is on before");
   flags.AddText("json", "FILE", json, "where the figures go besides; -: to stdout only");
-  if (const std::optional<int> code = flags.ParseCommandLine(argc, argv)) return *code;
-  const absl::Status status = RunAndPrint(options, json);
-  if (status.ok()) return 0;
-  PrintError(kProgram, status);
-  return 1;
+  return ProgramMain(argc, argv, flags, [&] { return RunAndPrint(options, json); });
 }
 
 }  // namespace

@@ -8,11 +8,9 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
-#include "absl/log/initialize.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -35,6 +33,7 @@
 #include "tools/loadgen/progress_printer.h"
 #include "tools/program/flag_set.h"
 #include "tools/program/process.h"
+#include "tools/program/program_main.h"
 
 namespace millrace {
 namespace {
@@ -120,19 +119,13 @@ absl::Status Run(Settings& settings) {
 }
 
 int Main(int argc, char** argv) {
-  OccupyStandardDescriptors();
-  absl::InitializeLog();
   Settings settings;
   FlagSet flags(
       kProgram,
       "An echo server on every core, and the load client against it over loopback, in one "
       "process: tells how fast messages came back, and whether every byte was right.");
   AddFlags(flags, settings);
-  if (const std::optional<int> code = flags.ParseCommandLine(argc, argv)) return *code;
-  const absl::Status status = Run(settings);
-  if (status.ok()) return 0;
-  PrintError(kProgram, status);
-  return 1;
+  return ProgramMain(argc, argv, flags, [&] { return Run(settings); });
 }
 
 }  // namespace

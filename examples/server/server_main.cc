@@ -8,12 +8,10 @@
 
 #include <algorithm>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/log/initialize.h"
 #include "absl/log/log.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -26,6 +24,7 @@
 #include "net/socket_address.h"
 #include "net/tcp_server.h"
 #include "tools/program/process.h"
+#include "tools/program/program_main.h"
 
 namespace millrace {
 namespace {
@@ -156,16 +155,10 @@ absl::Status Serve(ServerProgram& program, const Settings& settings) {
 }  // namespace
 
 int ServerMain(int argc, char** argv, ServerProgram program) {
-  OccupyStandardDescriptors();
-  absl::InitializeLog();
   Settings settings;
   FlagSet flags(program.name, program.description);
   AddFlags(flags, settings, program);
-  if (const std::optional<int> code = flags.ParseCommandLine(argc, argv)) return *code;
-  const absl::Status status = Serve(program, settings);
-  if (status.ok()) return 0;
-  PrintError(program.name, status);
-  return 1;
+  return ProgramMain(argc, argv, flags, [&] { return Serve(program, settings); });
 }
 
 }  // namespace millrace

@@ -15,11 +15,9 @@
 // --threads, a machine of its own or a second client then change the figures; if the server is the
 // bottleneck they do not.
 
-#include <optional>
 #include <string>
 #include <utility>
 
-#include "absl/log/initialize.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -34,7 +32,7 @@
 #include "tools/loadgen/progress_printer.h"
 #include "tools/loadgen/result_file.h"
 #include "tools/program/flag_set.h"
-#include "tools/program/process.h"
+#include "tools/program/program_main.h"
 
 namespace millrace {
 namespace {
@@ -110,8 +108,6 @@ absl::Status RunAndPrint(const LoadOptions& options, const Outputs& outputs) {
 }
 
 int Main(int argc, char** argv) {
-  OccupyStandardDescriptors();
-  absl::InitializeLog();
   LoadOptions options = {.ends_on_signal = true};
   Outputs outputs = {.command_line = CommandLineOf(argc, argv)};
   FlagSet flags(
@@ -119,11 +115,7 @@ int Main(int argc, char** argv) {
       "Puts load on an echo server, checks every byte that comes back, and tells how fast "
       "they came.");
   AddFlags(flags, options, outputs);
-  if (const std::optional<int> code = flags.ParseCommandLine(argc, argv)) return *code;
-  const absl::Status status = RunAndPrint(options, outputs);
-  if (status.ok()) return 0;
-  PrintError(kProgram, status);
-  return 1;
+  return ProgramMain(argc, argv, flags, [&] { return RunAndPrint(options, outputs); });
 }
 
 }  // namespace

@@ -5,11 +5,9 @@
 //
 //   bazel run //examples/chat:load -- --members=1000 --rooms=10 --rate=1000
 
-#include <optional>
 #include <string>
 #include <utility>
 
-#include "absl/log/initialize.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -22,7 +20,7 @@
 #include "tools/loadgen/result_file.h"
 #include "tools/loadgen/terminal_line.h"
 #include "tools/program/flag_set.h"
-#include "tools/program/process.h"
+#include "tools/program/program_main.h"
 
 namespace millrace {
 namespace {
@@ -72,8 +70,6 @@ absl::Status RunAndPrint(const ChatLoadOptions& options, const std::string& json
 }
 
 int Main(int argc, char** argv) {
-  OccupyStandardDescriptors();
-  absl::InitializeLog();
   ChatLoadOptions options = {.ends_on_signal = true};
   std::string json;
   FlagSet flags(kProgram,
@@ -81,11 +77,7 @@ int Main(int argc, char** argv) {
                 "that each gets every message once and all in one order, and tells how long that "
                 "took.");
   AddFlags(flags, options, json);
-  if (const std::optional<int> code = flags.ParseCommandLine(argc, argv)) return *code;
-  const absl::Status status = RunAndPrint(options, json);
-  if (status.ok()) return 0;
-  PrintError(kProgram, status);
-  return 1;
+  return ProgramMain(argc, argv, flags, [&] { return RunAndPrint(options, json); });
 }
 
 }  // namespace
