@@ -13,7 +13,6 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/inlined_vector.h"
-#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/mutex.h"
@@ -30,13 +29,11 @@ namespace {
 // One step. A message concerns all members of the loop, the others one of them, by its slot.
 struct Step {
   enum class Kind : uint8_t { kJoin, kLeave, kRun, kMessage };
-  using Work = absl::AnyInvocable<void(TcpConnection&) &&>;
-
   Kind kind = Kind::kMessage;
   uint32_t slot = 0;
   Token member = {};
   absl::Cord payload = {};
-  std::unique_ptr<Work> work = nullptr;
+  std::unique_ptr<ConnectionWork> work = nullptr;
   uint64_t bytes = sizeof(Step);  // What it takes while it waits.
 
   bool is_message() const { return kind == Kind::kMessage; }
@@ -79,7 +76,7 @@ class BroadcastGroup::Core final : public RefCounted<Core> {
 
   Membership Join(const ConnectionHandle& member) ABSL_LOCKS_EXCLUDED(mutex_);
   void Leave(Part& part, uint32_t slot) ABSL_LOCKS_EXCLUDED(mutex_);
-  bool Run(Part& part, uint32_t slot, Step::Work work) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool Run(Part& part, uint32_t slot, ConnectionWork work) ABSL_LOCKS_EXCLUDED(mutex_);
   bool Send(const absl::Cord& payload) ABSL_LOCKS_EXCLUDED(mutex_);
   Stats stats() const ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -95,6 +92,7 @@ class BroadcastGroup::Core final : public RefCounted<Core> {
   uint64_t WorkOff(Part& part) LOOP_ONLY;
   static Steps NextMessages(const Part& part, uint64_t bytes);
   static void DoForOne(Part& part, Step& step) LOOP_ONLY;
+  static void RunFor(Token member, ConnectionWork& work) LOOP_ONLY;
   static TcpConnection* Find(Token member) LOOP_ONLY;
   static absl::Cord SideBySide(Steps messages);
   void Deliver(Part& part, Steps messages) LOOP_ONLY;
@@ -171,9 +169,9 @@ void BroadcastGroup::Core::Leave(Part& part, uint32_t slot) {
   part.free_slots = {};
 }
 
-bool BroadcastGroup::Core::Run(Part& part, uint32_t slot, Step::Work work) {
+bool BroadcastGroup::Core::Run(Part& part, uint32_t slot, ConnectionWork work) {
   Step step = {.kind = Step::Kind::kRun, .slot = slot};
-  step.work = std::make_unique<Step::Work>(std::move(work));
+  step.work = std::make_unique<ConnectionWork>(std::move(work));
   absl::MutexLock lock(&mutex_);
   return Add(part, std::move(step));
 }
@@ -220,7 +218,7 @@ void BroadcastGroup::Core::Work(Part& part) {
     part.next_step = 0;
   }
   absl::MutexLock lock(&mutex_);
-  part.pending_bytes -= std::min(part.pending_bytes, bytes);
+  part.pending_bytes -= bytes;
   part.posted = false;
   if (!done || !part.inbox.empty()) PostWork(part);
 }
@@ -270,12 +268,16 @@ void BroadcastGroup::Core::DoForOne(Part& part, Step& step) {
       if (--part.present == 0) part.members = {};  // As Leave() did with the slots.
       return;
     case Step::Kind::kRun:
-      if (TcpConnection* conn = Find(part.members[step.slot])) std::move (*step.work)(*conn);
+      RunFor(part.members[step.slot], *step.work);
       step.work.reset();
       return;
     case Step::Kind::kMessage:
       return;
   }
+}
+
+void BroadcastGroup::Core::RunFor(Token member, ConnectionWork& work) {
+  if (TcpConnection* conn = Find(member)) std::move(work)(*conn);
 }
 
 // One view of them all: in one piece, if it is small enough to be copied once for that.
@@ -355,7 +357,7 @@ void BroadcastGroup::Membership::Leave() {
   core_ = Ref<Core>();
 }
 
-bool BroadcastGroup::Membership::Run(absl::AnyInvocable<void(TcpConnection&) &&> work) const {
+bool BroadcastGroup::Membership::Run(ConnectionWork work) const {
   return part_ != nullptr && core_->Run(*part_, slot_, std::move(work));
 }
 

@@ -27,15 +27,12 @@
 
 #include <cstdint>
 
-#include "absl/functional/any_invocable.h"
 #include "absl/strings/cord.h"
 #include "base/ref.h"
 #include "net/connection_handle.h"
 #include "net/limits.h"
 
 namespace millrace {
-
-class TcpConnection;
 
 class BroadcastGroup {
  private:
@@ -75,7 +72,7 @@ class BroadcastGroup {
     // is sent after. Skipped if the connection has ended. False if this is not active, or the loop
     // has stopped. It is taken however far the loop is behind: who calls it from what a peer sends
     // should read no more until it ran.
-    bool Run(absl::AnyInvocable<void(TcpConnection&) &&> work) const;
+    bool Run(ConnectionWork work) const;
 
    private:
     friend Core;

@@ -7,7 +7,7 @@
 
 namespace millrace {
 
-bool ConnectionHandle::Run(absl::AnyInvocable<void(TcpConnection&) &&> work) const {
+bool ConnectionHandle::Run(ConnectionWork work) const {
   return PostTo(loop_, token_, [work = std::move(work)](IoHandler& found) mutable {
     // Only connections give out their tokens as handles, so what is found is one.
     std::move(work)(static_cast<TcpConnection&>(found));

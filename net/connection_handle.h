@@ -27,12 +27,15 @@ namespace millrace {
 
 class TcpConnection;
 
+// Work for a connection, done on its loop.
+using ConnectionWork = absl::AnyInvocable<void(TcpConnection&) &&>;
+
 class ConnectionHandle {
  public:
   ConnectionHandle() = default;  // Names none.
 
   // Runs `work` on the connection's loop, in a later turn.
-  bool Run(absl::AnyInvocable<void(TcpConnection&) &&> work) const;
+  bool Run(ConnectionWork work) const;
   bool Send(std::string bytes) const;
   bool Send(absl::Cord bytes) const;
   // Closes after all that was sent before has been written; see TcpConnection::CloseAfterFlush().

@@ -125,18 +125,21 @@ absl::StatusOr<IoResult> OutputQueue::WriteTo(Transport& transport) {
   return file != nullptr ? WriteFile(transport, *file) : WritePieces(transport);
 }
 
+// Less than offered: there is no more room, and asking again would only have the kernel say so.
+void OutputQueue::MarkIfShort(IoResult& result, size_t offered) {
+  const bool is_short = result.kind == IoResult::kDone && result.bytes < offered;
+  if (is_short) result.kind = IoResult::kWantWrite;
+}
+
 absl::StatusOr<IoResult> OutputQueue::WriteBorrowed(Transport& transport) {
   absl::string_view& rest = pools_.lent;
   const iovec from = {const_cast<char*>(rest.data()), rest.size()};
   absl::StatusOr<IoResult> result = transport.Write({&from, 1});
   if (!result.ok()) return result;
+  MarkIfShort(*result, rest.size());
   bytes_ -= result->bytes;
   rest.remove_prefix(result->bytes);
-  if (rest.empty()) {
-    pools_.borrower = nullptr;
-  } else if (result->kind == IoResult::kDone) {
-    result->kind = IoResult::kWantWrite;
-  }
+  if (rest.empty()) pools_.borrower = nullptr;
   return result;
 }
 
@@ -161,11 +164,8 @@ absl::StatusOr<IoResult> OutputQueue::WritePieces(Transport& transport) {
   const size_t offered = Gather(absl::MakeSpan(from), pieces);
   absl::StatusOr<IoResult> result = transport.Write(absl::MakeConstSpan(from.data(), pieces));
   if (!result.ok()) return result;
+  MarkIfShort(*result, offered);
   Written(result->bytes);
-  // Less than offered: there is no more room, and asking again would only have the kernel say so.
-  if (result->kind == IoResult::kDone && result->bytes < offered) {
-    result->kind = IoResult::kWantWrite;
-  }
   return result;
 }
 

@@ -101,6 +101,7 @@ class OutputQueue {
   void ShareWhole(const absl::Cord& bytes);
   void Share(absl::string_view bytes, const absl::Cord& owner);
   size_t Gather(absl::Span<iovec> into, int& pieces) const;
+  static void MarkIfShort(IoResult& result, size_t offered);
   absl::StatusOr<IoResult> WriteBorrowed(Transport& transport) LOOP_ONLY;
   absl::StatusOr<IoResult> WritePieces(Transport& transport) LOOP_ONLY;
   absl::StatusOr<IoResult> WriteFile(Transport& transport, File& file) LOOP_ONLY;

@@ -159,7 +159,7 @@ void TcpConnection::AbortAsTooSlow(uint64_t n) {
 
 inline bool TcpConnection::Queued() {
   if (output_.bytes() > owner_.limits().output_bytes_high) above_high_ = true;
-  if (in_handler_ == 0 && !output_.empty()) SettleLater();
+  if (!output_.empty()) SettleLater();
   return !above_high_;
 }
 
@@ -265,7 +265,7 @@ void TcpConnection::Settle() {
 }
 
 // Inside a call of the handler there is nothing to do: we settle when it returns.
-void TcpConnection::SettleLater() {
+inline void TcpConnection::SettleLater() {
   if (in_handler_ > 0 || settles_later_ || closed()) return;
   settles_later_ = true;
   registration_.CallAtEndOfTurn();

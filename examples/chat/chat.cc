@@ -11,7 +11,6 @@
 #include <string>
 #include <utility>
 
-#include "absl/functional/any_invocable.h"
 #include "absl/log/log.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
@@ -124,7 +123,7 @@ class ChatHandler final : public FramedHandler<LineCodec> {
   }
   // Runs `work` when all that was said before has reached this client. Until then no more of its
   // lines are looked at, so a flood of commands takes a turn for each.
-  void InOrder(TcpConnection& conn, absl::AnyInvocable<void(TcpConnection&) &&> work) LOOP_ONLY {
+  void InOrder(TcpConnection& conn, ConnectionWork work) LOOP_ONLY {
     conn.PauseReading();
     const bool waits = member_->Run([work = std::move(work)](TcpConnection& conn) mutable {
       AssertOnLoop();

@@ -23,7 +23,6 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
@@ -75,9 +74,7 @@ class ChatMember {
   // "lobby: alice, bob".
   std::string Who() const;
   // Runs `work` when all that was said in the room before has been sent to this client.
-  bool Run(absl::AnyInvocable<void(TcpConnection&) &&> work) const {
-    return membership_.Run(std::move(work));
-  }
+  bool Run(ConnectionWork work) const { return membership_.Run(std::move(work)); }
   // Gives up name and room. Again: does nothing.
   void Leave();
 
