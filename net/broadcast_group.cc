@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is to be done on a loop is a list of steps: join, leave, message. All lists of a group are
-// under its one mutex, so that their steps have one order. A loop takes its list when the post
+// What is to be done on a loop is a list of steps: join, leave, run, message. All lists of a group
+// are under its one mutex, so that their steps have one order. A loop takes its list when the post
 // tells it to, and works it off on its own, with no lock held.
 
 #include "net/broadcast_group.h"
