@@ -74,7 +74,6 @@ void TcpServer::Control::TellIfDone() {
 
 void TcpServer::Control::ResumeAccepting() {
   server_.parts_[0].shard->ResumeAccepting();
-  if (server_.options_.accepting == Accepting::kOnMainLoop) return;
   for (size_t i = 1; i < server_.parts_.size(); ++i) {
     server_.parts_[i].loop.PostAlways([shard = server_.parts_[i].shard] {
       AssertOnLoop();
@@ -175,18 +174,19 @@ absl::Status TcpServer::Listen() {
       MILLRACE_RETURN_IF_ERROR(ListenOnWorkers(address));
     } else {
       MILLRACE_ASSIGN_OR_RETURN(Socket listener, ListenAt(address, options_.listen));
-      MILLRACE_RETURN_IF_ERROR(ListenOnMain(std::move(listener)));
+      MILLRACE_RETURN_IF_ERROR(ListenOnOne(std::move(listener)));
     }
   }
   for (Socket& listener : options_.listeners) {
-    MILLRACE_RETURN_IF_ERROR(ListenOnMain(std::move(listener)));
+    MILLRACE_RETURN_IF_ERROR(ListenOnOne(std::move(listener)));
   }
   return absl::OkStatus();
 }
 
-absl::Status TcpServer::ListenOnMain(Socket listener) {
+absl::Status TcpServer::ListenOnOne(Socket listener) {
   MILLRACE_ASSIGN_OR_RETURN(SocketAddress address, listener.LocalAddress());
   addresses_.push_back(std::move(address));
+  if (parts_.size() == 2) return ListenOnWorker(parts_[1], std::move(listener));
   return parts_[0].shard->Listen(std::move(listener),
                                  [this](Socket socket, const SocketAddress& peer) {
                                    AssertOnLoop();
@@ -202,18 +202,22 @@ absl::Status TcpServer::ListenOnWorkers(const SocketAddress& address) {
   for (size_t i = 1; i < parts_.size(); ++i) {
     MILLRACE_ASSIGN_OR_RETURN(Socket listener, ListenAt(real, options));
     MILLRACE_ASSIGN_OR_RETURN(real, listener.LocalAddress());
-    ServerShard& shard = *parts_[i].shard;
-    MILLRACE_RETURN_IF_ERROR(Ask(parts_[i], [&](EventLoop&) {
-      AssertOnLoop();
-      return shard.Listen(std::move(listener),
-                          [this, &shard](Socket socket, const SocketAddress& peer) {
-                            AssertOnLoop();
-                            if (Admit(shard)) shard.Open(std::move(socket), peer);
-                          });
-    }));
+    MILLRACE_RETURN_IF_ERROR(ListenOnWorker(parts_[i], std::move(listener)));
   }
   addresses_.push_back(std::move(real));
   return absl::OkStatus();
+}
+
+absl::Status TcpServer::ListenOnWorker(Part& part, Socket listener) {
+  ServerShard& shard = *part.shard;
+  return Ask(part, [&](EventLoop&) {
+    AssertOnLoop();
+    return shard.Listen(std::move(listener),
+                        [this, &shard](Socket socket, const SocketAddress& peer) {
+                          AssertOnLoop();
+                          if (Admit(shard)) shard.Open(std::move(socket), peer);
+                        });
+  });
 }
 
 void TcpServer::HandOff(Socket socket, const SocketAddress& peer) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // TcpServer listens, and spreads connections over the loops of a pool: the main loop accepts, and
-// hands sockets round-robin to the workers, where handlers run. It belongs to the main loop: it is
-// made and destroyed on its thread, also before the loop runs and after it has ended. It must go
-// before its loops do.
+// hands sockets round-robin to the workers, where handlers run. (A lone worker accepts for itself:
+// there is nothing to spread.) It belongs to the main loop: it is made and destroyed on its thread,
+// also before the loop runs and after it has ended. It must go before its loops do.
 //
 //   auto server = TcpServer::Start(*main_loop, workers.get(), {
 //       .addresses = {SocketAddress::Any(7007)},
@@ -121,8 +121,9 @@ class TcpServer {
   absl::Status MakeParts() LOOP_ONLY;
   std::unique_ptr<ServerShard> MakeShard(EventLoop& loop, size_t index) LOOP_ONLY;
   absl::Status Listen() LOOP_ONLY;
-  absl::Status ListenOnMain(Socket listener) LOOP_ONLY;
+  absl::Status ListenOnOne(Socket listener) LOOP_ONLY;
   absl::Status ListenOnWorkers(const SocketAddress& address) LOOP_ONLY;
+  absl::Status ListenOnWorker(Part& part, Socket listener) LOOP_ONLY;
   void HandOff(Socket socket, const SocketAddress& peer) LOOP_ONLY;
   // Counts one more. False at the cap: then it is not counted, and must go.
   bool Admit(ServerShard& acceptor) LOOP_ONLY;
