@@ -28,20 +28,6 @@ const Clock& Clock::System() {
   return *clock;
 }
 
-MonotonicTime operator+(MonotonicTime time, absl::Duration delta) {
-  if (time == MonotonicTime::InfiniteFuture() || delta == absl::InfiniteDuration()) {
-    return MonotonicTime::InfiniteFuture();
-  }
-  int64_t sum;
-  // ToInt64Nanoseconds saturates, and so does this.
-  if (__builtin_add_overflow(time.nanoseconds_, absl::ToInt64Nanoseconds(delta), &sum)) {
-    return delta > absl::ZeroDuration()
-               ? MonotonicTime::InfiniteFuture()
-               : MonotonicTime::FromNanoseconds(std::numeric_limits<int64_t>::min());
-  }
-  return MonotonicTime::FromNanoseconds(sum);
-}
-
 absl::Duration operator-(MonotonicTime later, MonotonicTime earlier) {
   if (later == earlier) return absl::ZeroDuration();
   if (later == MonotonicTime::InfiniteFuture()) return absl::InfiniteDuration();

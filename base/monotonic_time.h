@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "absl/base/optimization.h"
 #include "absl/time/time.h"
 
 namespace millrace {
@@ -36,7 +37,18 @@ class MonotonicTime {
   friend constexpr auto operator<=>(MonotonicTime, MonotonicTime) = default;
 
   // Sums saturate: an instant plus an infinite duration is InfiniteFuture(), and stays there.
-  friend MonotonicTime operator+(MonotonicTime time, absl::Duration delta);
+  friend MonotonicTime operator+(MonotonicTime time, absl::Duration delta) {
+    constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
+    const int64_t add = absl::ToInt64Nanoseconds(delta);  // It saturates, and so does this.
+    int64_t sum;
+    const bool over = __builtin_add_overflow(time.nanoseconds_, add, &sum);
+    if (ABSL_PREDICT_FALSE(over || time.nanoseconds_ == kMax || add == kMax)) {
+      return add > 0 || time.nanoseconds_ == kMax
+                 ? InfiniteFuture()
+                 : FromNanoseconds(std::numeric_limits<int64_t>::min());
+    }
+    return FromNanoseconds(sum);
+  }
   friend MonotonicTime operator-(MonotonicTime time, absl::Duration delta) { return time + -delta; }
   // What lies between two instants; infinite if just one of them is InfiniteFuture().
   friend absl::Duration operator-(MonotonicTime later, MonotonicTime earlier);

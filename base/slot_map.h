@@ -14,7 +14,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -34,9 +33,9 @@ struct Token {
   }
 };
 
-// A slot is used for `kGenerationMax` values and then retired, so that no old token can match
-// again.
-template <typename T, uint32_t kGenerationMax = UINT32_MAX>
+// T is what an empty slot holds by default: T() must be cheap. A slot is used for `kGenerationMax`
+// values and then retired, so that no old token can match again.
+template <typename T, uint32_t kGenerationMax = UINT32_MAX - 1>
 class SlotMap {
  public:
   SlotMap() = default;
@@ -50,16 +49,16 @@ class SlotMap {
     const uint32_t slot = free_.empty() ? AddPage() : free_.back();
     free_.pop_back();
     Slot& place = At(slot);
-    place.value.emplace(std::move(value));
+    place.value = std::move(value);
     ++size_;
     return {slot, place.generation};
   }
 
   // Null if `token` names nothing that is here now. Valid until it is erased.
   T* Find(Token token) {
-    if (token.slot >= pages_.size() * kSlotsPerPage) return nullptr;
+    if (token.slot >= slots_) return nullptr;
     Slot& place = At(token.slot);
-    return place.generation == token.generation && place.value ? &*place.value : nullptr;
+    return place.generation == token.generation ? &place.value : nullptr;
   }
 
   // False if `token` names nothing that is here now. The value's destructor may use the map: the
@@ -69,25 +68,27 @@ class SlotMap {
     Slot& place = At(token.slot);
     ++place.generation;
     --size_;
-    place.value.reset();
+    std::exchange(place.value, T());  // Which destroys it, here.
     if (token.generation != kGenerationMax) free_.push_back(token.slot);
     return true;
   }
 
  private:
   static constexpr size_t kSlotsPerPage = 256;
+  static_assert(kGenerationMax < UINT32_MAX, "one is left that no token has");
 
   struct Slot {
-    std::optional<T> value;
-    uint32_t generation = 1;
+    T value = {};
+    uint32_t generation = 1;  // Of the value, or of the next one: no token has that yet.
   };
 
   Slot& At(uint32_t slot) { return pages_[slot / kSlotsPerPage][slot % kSlotsPerPage]; }
 
   // Returns the first new slot, which is also the last of free_.
   uint32_t AddPage() {
-    const size_t first = pages_.size() * kSlotsPerPage;
+    const size_t first = slots_;
     CHECK_LE(first + kSlotsPerPage, size_t{UINT32_MAX}) << "slots used up";
+    slots_ += kSlotsPerPage;
     pages_.push_back(std::make_unique<Slot[]>(kSlotsPerPage));
     for (size_t i = kSlotsPerPage; i > 0; --i)
       free_.push_back(static_cast<uint32_t>(first + i - 1));
@@ -95,6 +96,7 @@ class SlotMap {
   }
 
   std::vector<std::unique_ptr<Slot[]>> pages_;
+  size_t slots_ = 0;
   std::vector<uint32_t> free_;  // The slot freed last is used next: it is still in the cache.
   size_t size_ = 0;
 };

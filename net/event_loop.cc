@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "absl/base/optimization.h"
 #include "absl/log/check.h"
 #include "absl/log/log.h"
 #include "absl/strings/str_cat.h"
@@ -16,6 +17,9 @@ namespace {
 
 // After a wait that failed: so that a machine out of memory is not also out of processor.
 constexpr absl::Duration kPauseAfterWaitError = absl::Milliseconds(1);
+
+// An instant that is past, whatever the clock says.
+constexpr MonotonicTime kAtOnce;
 
 // Marks the loop as this thread's for a scope. They nest, for a loop may step another one, but
 // never around the same loop: what a turn has begun, a turn inside it would find half done.
@@ -110,6 +114,7 @@ EventLoop::EventLoop(Options options, std::unique_ptr<Poller> poller, Ref<Mailbo
       poller_(std::move(poller)),
       mailbox_(std::move(mailbox)),
       timers_(options_.clock->Now()),
+      busy_poll_(options_.busy_poll),
       bell_(std::make_unique<Bell>(mailbox_.mailbox_->wakeup())),
       events_(kEventsPerTurnMax) {}
 
@@ -145,10 +150,16 @@ bool EventLoop::RunOnce(absl::Duration max_wait) {
   BindToThread();
   AssertOnLoop();
   CurrentLoop scope(this);
-  if (!mailbox_.mailbox_->stop_requested()) Turn(max_wait);
+  if (!mailbox_.mailbox_->stop_requested()) Turn(After(max_wait));
   if (!mailbox_.mailbox_->stop_requested()) return true;
   End();
   return false;
+}
+
+// The two common ones cost no look at the clock.
+MonotonicTime EventLoop::After(absl::Duration delay) const {
+  if (delay == absl::InfiniteDuration()) return MonotonicTime::InfiniteFuture();
+  return delay <= absl::ZeroDuration() ? kAtOnce : clock().Now() + delay;
 }
 
 // The last posts are as good as any: what they have an end of turn do, such as sending, is done.
@@ -160,43 +171,7 @@ void EventLoop::End() {
   thread_ = std::thread::id();
 }
 
-void EventLoop::Turn(absl::Duration max_wait) {
-  const int count = Wait(TimeToWait(max_wait));
-  timers_.SetNow(options_.clock->Now());
-  for (int i = 0; i < count; ++i) Dispatch(events_[i]);
-  counters_.timers_fired.Add(timers_.FireDue());
-  mailbox_.mailbox_->TakeAll(posts_);
-  RunPosts();
-  CallEndsOfTurn();
-  DestroyDeferred();
-  counters_.turns.Increment();
-}
-
-absl::Duration EventLoop::TimeToWait(absl::Duration max_wait) {
-  if (!end_of_turn_.empty() || !deferred_.empty()) return absl::ZeroDuration();
-  const MonotonicTime next = timers_.NextDeadline();
-  if (next == MonotonicTime::InfiniteFuture()) return max_wait;
-  // The turn before may have taken long, so its time is too old to count from.
-  const absl::Duration until_next = next - options_.clock->Now();
-  return std::clamp(until_next, absl::ZeroDuration(), std::max(max_wait, absl::ZeroDuration()));
-}
-
-int EventLoop::Wait(absl::Duration max_wait) {
-  Mailbox& mailbox = *mailbox_.mailbox_;
-  if (!mailbox.PrepareToSleep()) max_wait = absl::ZeroDuration();
-  absl::StatusOr<int> count = poller_->Wait(max_wait, absl::MakeSpan(events_));
-  mailbox.Awake();
-  if (count.ok()) {
-    counters_.events.Add(*count);
-    return *count;
-  }
-  counters_.wait_errors.Increment();
-  LOG_EVERY_N_SEC(ERROR, 1) << "waiting for events: " << count.status();
-  absl::SleepFor(kPauseAfterWaitError);
-  return 0;
-}
-
-void EventLoop::Dispatch(const ReadyEvent& event) {
+inline void EventLoop::Dispatch(const ReadyEvent& event) {
   const Watched* watched = watches_.Find(event.token);
   if (watched == nullptr) {
     counters_.stale_events.Increment();
@@ -205,6 +180,47 @@ void EventLoop::Dispatch(const ReadyEvent& event) {
   // Somebody earlier in this batch may have changed what it waits for.
   const Io ready = event.ready & watched->interest;
   if (ready != Io::kNone) watched->handler->OnIo(ready);
+}
+
+void EventLoop::Turn(MonotonicTime limit) {
+  const int count = Wait(WaitUntil(limit));
+  timers_.SetNow(clock().Now());
+  for (int i = 0; i < count; ++i) Dispatch(events_[i]);
+  counters_.timers_fired.Add(timers_.FireDue());
+  mailbox_.mailbox_->TakeAll(posts_);
+  busy_poll_.OnTurn(now(), /*worked=*/count > 0 || !posts_.empty());
+  if (!posts_.empty()) RunPosts();
+  if (!end_of_turn_.empty()) CallEndsOfTurn();
+  if (!deferred_.empty()) DestroyDeferred();
+  counters_.turns.Increment();
+}
+
+MonotonicTime EventLoop::WaitUntil(MonotonicTime limit) {
+  if (!end_of_turn_.empty() || !deferred_.empty()) return kAtOnce;
+  if (busy_poll_.Polls(now())) {
+    counters_.polls.Increment();
+    return kAtOnce;
+  }
+  const MonotonicTime until = std::min(limit, timers_.NextDeadline());
+  return until <= now() ? kAtOnce : until;
+}
+
+int EventLoop::Wait(MonotonicTime until) {
+  Mailbox& mailbox = *mailbox_.mailbox_;
+  const bool may_sleep = until != kAtOnce && mailbox.PrepareToSleep();
+  absl::StatusOr<int> count =
+      poller_->Wait(clock(), may_sleep ? until : kAtOnce, absl::MakeSpan(events_));
+  mailbox.Awake();
+  if (ABSL_PREDICT_FALSE(!count.ok())) return WaitFailed(count.status());
+  counters_.events.Add(*count);
+  return *count;
+}
+
+int EventLoop::WaitFailed(const absl::Status& why) {
+  counters_.wait_errors.Increment();
+  LOG_EVERY_N_SEC(ERROR, 1) << "waiting for events: " << why;
+  absl::SleepFor(kPauseAfterWaitError);
+  return 0;
 }
 
 void EventLoop::RunPosts() {
@@ -226,7 +242,6 @@ void EventLoop::CallEndsOfTurn() {
 }
 
 void EventLoop::DestroyDeferred() {
-  if (deferred_.empty()) return;
   std::vector<std::unique_ptr<Deferred>> dying;
   dying.swap(deferred_);
   for (std::unique_ptr<Deferred>& object : dying) object.reset();

@@ -14,12 +14,12 @@ absl::StatusOr<Ref<Mailbox>> Mailbox::Create(size_t posts_max) {
 }
 
 bool Mailbox::Post(Closure&& work, size_t posts_max) {
-  {
-    absl::MutexLock lock(&mutex_);
-    if (closed_ || posts_.size() >= posts_max) return false;
-    posts_.push_back(std::move(work));
-  }
-  Nudge();
+  absl::MutexLock lock(&mutex_);
+  if (closed_ || posts_.size() >= posts_max) return false;
+  posts_.push_back(std::move(work));
+  // What comes behind the first one is taken with it. Under the lock, or those behind would depend
+  // on a thread that may be kept from saying so.
+  if (posts_.size() == 1) Nudge();
   return true;
 }
 

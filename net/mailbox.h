@@ -36,10 +36,10 @@ class Mailbox final : public RefCounted<Mailbox> {
   static absl::StatusOr<Ref<Mailbox>> Create(size_t posts_max);
 
   // Leaves `work` for the loop, behind all that this thread posted before. False once closed or
-  // while full: then `work` is destroyed, unrun, before this returns.
-  bool Post(Closure work) { return Post(std::move(work), posts_max_); }
+  // while full: then `work` stays where it is.
+  bool Post(Closure&& work) { return Post(std::move(work), posts_max_); }
   // The same without the bound: false only once closed.
-  bool PostAlways(Closure work) { return Post(std::move(work), SIZE_MAX); }
+  bool PostAlways(Closure&& work) { return Post(std::move(work), SIZE_MAX); }
 
   // Asks the loop to stop at the end of its turn. May be called again, and after the end.
   void RequestStop();

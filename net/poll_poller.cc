@@ -63,9 +63,10 @@ class PollPoller final : public Poller {
     tokens_.pop_back();
   }
 
-  absl::StatusOr<int> Wait(absl::Duration max_wait, absl::Span<ReadyEvent> out) override {
+  absl::StatusOr<int> Wait(const Clock& clock, MonotonicTime until,
+                           absl::Span<ReadyEvent> out) override {
     DCHECK(!out.empty());
-    const int ready = poll(watched_.data(), watched_.size(), PollTimeoutMilliseconds(max_wait));
+    const int ready = poll(watched_.data(), watched_.size(), PollTimeoutMilliseconds(clock, until));
     if (ready >= 0) return Collect(static_cast<size_t>(ready), out);
     if (errno == EINTR) return 0;
     return absl::ErrnoToStatus(errno, "poll");

@@ -10,7 +10,7 @@
 //
 //   CHECK_OK(poller.Add(socket.fd(), Io::kRead, token));
 //   std::array<ReadyEvent, 128> events;
-//   absl::StatusOr<int> count = poller.Wait(absl::Seconds(1), absl::MakeSpan(events));
+//   absl::StatusOr<int> count = poller.Wait(clock, until, absl::MakeSpan(events));
 
 #ifndef MILLRACE_NET_POLLER_H_
 #define MILLRACE_NET_POLLER_H_
@@ -25,6 +25,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "base/monotonic_time.h"
 #include "base/slot_map.h"
 
 namespace millrace {
@@ -79,12 +80,15 @@ class Poller {
   // duplicate of it, here or in a child process.
   virtual void Forget(int fd) { Remove(fd); }
 
-  // Waits until something is ready, but no longer than `max_wait` (rounded up to milliseconds; may
-  // be infinite; zero or less returns at once). Returns how many events were put into `out`: 0 on
-  // time-out, and when a signal came. If more are ready than fit, the next calls bring the others:
-  // nobody is starved. Allocates nothing once warm.
-  // Requires: `out` is not empty.
-  virtual absl::StatusOr<int> Wait(absl::Duration max_wait, absl::Span<ReadyEvent> out) = 0;
+  // Waits until something is ready, or `clock` says `until`: for ever if that is InfiniteFuture(),
+  // not at all if it is past, as MonotonicTime() always is. Returns how many events were put into
+  // `out`: 0 when the time has come, when a signal came, and now and then for no reason. If more
+  // are ready than fit, the next calls bring the others: nobody is starved. Allocates nothing once
+  // warm. That it is given an instant, and not how long, lets it leave a timer of the system
+  // standing from wait to wait, and look at no clock.
+  // Requires: `out` is not empty. It is given the same clock each time.
+  virtual absl::StatusOr<int> Wait(const Clock& clock, MonotonicTime until,
+                                   absl::Span<ReadyEvent> out) = 0;
 
   // As PollerNamed() takes it.
   virtual absl::string_view name() const = 0;
@@ -93,12 +97,13 @@ class Poller {
 // Makes a Poller for each loop. A std::function because several loops copy it.
 using PollerFactory = std::function<absl::StatusOr<std::unique_ptr<Poller>>()>;
 
-// `max_wait` as poll(2) and epoll_wait(2) take it: milliseconds, or -1 for ever. Rounded up, since
-// a loop woken before its timer is due would only go to sleep again.
-inline int PollTimeoutMilliseconds(absl::Duration max_wait) {
-  if (max_wait == absl::InfiniteDuration()) return -1;
+// How long it is until then, as poll(2) takes it: milliseconds, or -1 for ever. Rounded up, since a
+// loop woken before its timer is due would only go to sleep again.
+inline int PollTimeoutMilliseconds(const Clock& clock, MonotonicTime until) {
+  if (until == MonotonicTime::InfiniteFuture()) return -1;
+  if (until == MonotonicTime()) return 0;
   constexpr int64_t kMax = std::numeric_limits<int>::max();
-  const int64_t nanoseconds = absl::ToInt64Nanoseconds(max_wait);  // Saturates.
+  const int64_t nanoseconds = absl::ToInt64Nanoseconds(until - clock.Now());  // Saturates.
   if (nanoseconds <= 0) return 0;
   const int64_t milliseconds = (nanoseconds - 1) / 1'000'000 + 1;
   return static_cast<int>(milliseconds < kMax ? milliseconds : kMax);

@@ -50,11 +50,12 @@ class SelectPoller final : public Poller {
     while (end_ > 0 && !IsWatched(end_ - 1)) --end_;
   }
 
-  absl::StatusOr<int> Wait(absl::Duration max_wait, absl::Span<ReadyEvent> out) override {
+  absl::StatusOr<int> Wait(const Clock& clock, MonotonicTime until,
+                           absl::Span<ReadyEvent> out) override {
     DCHECK(!out.empty());
     fd_set readable = reading_;
     fd_set writable = writing_;
-    const int milliseconds = PollTimeoutMilliseconds(max_wait);
+    const int milliseconds = PollTimeoutMilliseconds(clock, until);
     timeval timeout = {.tv_sec = milliseconds / 1'000, .tv_usec = milliseconds % 1'000 * 1'000};
     const int ready =
         select(end_, &readable, &writable, nullptr, milliseconds < 0 ? nullptr : &timeout);

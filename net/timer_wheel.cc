@@ -5,7 +5,6 @@
 #include <bit>
 #include <cstdint>
 #include <limits>
-#include <optional>
 #include <utility>
 
 #include "absl/log/check.h"
@@ -73,9 +72,12 @@ void TimerWheel::ArmAt(TimerEntry& entry, MonotonicTime deadline) {
 inline void TimerWheel::Place(TimerEntry& entry) {
   const uint64_t difference = entry.tick_ ^ position_;
   const int level = (std::bit_width(difference | (kSlots - 1)) - 1) / kSlotBits;
-  const int index = (entry.tick_ >> (level * kSlotBits)) & (kSlots - 1);
-  slots_[level * kSlots + index].PushBack(entry);
-  occupied_[level] |= uint64_t{1} << index;
+  const int shift = level * kSlotBits;
+  const Slot slot = {level, static_cast<int>((entry.tick_ >> shift) & (kSlots - 1)),
+                     entry.tick_ >> shift << shift};
+  EntriesOf(slot).PushBack(entry);
+  occupied_[level] |= uint64_t{1} << slot.index;
+  if (slot.first_tick < first_.first_tick) first_ = slot;
 }
 
 void TimerWheel::SetNow(MonotonicTime now) {
@@ -86,6 +88,10 @@ void TimerWheel::SetNow(MonotonicTime now) {
 
 int TimerWheel::FireDue() {
   CHECK(!firing_) << "from inside OnTimer()";
+  if (FirstOccupiedSlot().first_tick > now_tick_) {
+    position_ = now_tick_;
+    return 0;
+  }
   firing_ = true;
   // All are taken out before the first one fires. So what a callback arms is not met again here,
   // and what it cancels or destroys leaves this list by itself.
@@ -104,15 +110,16 @@ int TimerWheel::FireDue() {
 
 // Goes from occupied slot to occupied slot, so that a long sleep costs no more than a short one.
 void TimerWheel::TakeDue(Entries& due) {
-  for (auto slot = FirstOccupiedSlot(); slot && slot->first_tick <= now_tick_;
-       slot = FirstOccupiedSlot()) {
-    position_ = slot->first_tick;
-    occupied_[slot->level] &= ~(uint64_t{1} << slot->index);
-    if (slot->level == 0) {
-      due.TakeAll(EntriesOf(*slot));
+  for (Slot slot = FirstOccupiedSlot(); slot.first_tick <= now_tick_; slot = FirstOccupiedSlot()) {
+    position_ = slot.first_tick;
+    occupied_[slot.level] &= ~(uint64_t{1} << slot.index);
+    first_ = {};
+    if (slot.level == 0) {
+      due.TakeAll(EntriesOf(slot));
     } else {
-      Cascade(EntriesOf(*slot));
+      Cascade(EntriesOf(slot));
     }
+    first_ = FindFirstOccupiedSlot();
   }
   position_ = now_tick_;
 }
@@ -125,20 +132,26 @@ void TimerWheel::Cascade(Entries& entries) {
 }
 
 MonotonicTime TimerWheel::NextDeadline() {
-  const std::optional<Slot> slot = FirstOccupiedSlot();
-  return slot ? TimeOfTick(slot->first_tick) : MonotonicTime::InfiniteFuture();
+  const uint64_t tick = FirstOccupiedSlot().first_tick;
+  return tick == kNever ? MonotonicTime::InfiniteFuture() : TimeOfTick(tick);
 }
 
-std::optional<TimerWheel::Slot> TimerWheel::FirstOccupiedSlot() {
+// Asked for in each turn, and mostly the same as in the last one.
+inline const TimerWheel::Slot& TimerWheel::FirstOccupiedSlot() {
+  if (first_.first_tick != kNever && EntriesOf(first_).empty()) first_ = FindFirstOccupiedSlot();
+  return first_;
+}
+
+TimerWheel::Slot TimerWheel::FindFirstOccupiedSlot() {
   for (int level = 0; level < kLevels; ++level) {
     for (uint64_t& bits = occupied_[level]; bits != 0; bits &= bits - 1) {
       const int index = std::countr_zero(bits);
       if (!slots_[level * kSlots + index].empty()) {
-        return Slot{level, index, FirstTickOf(level, index)};
+        return {level, index, FirstTickOf(level, index)};
       }
     }
   }
-  return std::nullopt;
+  return {};
 }
 
 uint64_t TimerWheel::FirstTickOf(int level, int index) const {

@@ -19,7 +19,6 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
@@ -93,15 +92,18 @@ class TimerWheel {
   static constexpr int kSlots = 1 << kSlotBits;
   static constexpr int kLevels = 8;
 
+  static constexpr uint64_t kNever = UINT64_MAX;
+
   struct Slot {
-    int level;
-    int index;
-    uint64_t first_tick;
+    int level = 0;
+    int index = 0;
+    uint64_t first_tick = kNever;
   };
 
   Entries& EntriesOf(const Slot& slot) { return slots_[slot.level * kSlots + slot.index]; }
   void Place(TimerEntry& entry) LOOP_ONLY;
-  std::optional<Slot> FirstOccupiedSlot() LOOP_ONLY;
+  const Slot& FirstOccupiedSlot() LOOP_ONLY;
+  Slot FindFirstOccupiedSlot() LOOP_ONLY;
   uint64_t FirstTickOf(int level, int index) const LOOP_ONLY;
   void TakeDue(Entries& due) LOOP_ONLY;
   void Cascade(Entries& entries) LOOP_ONLY;
@@ -114,6 +116,8 @@ class TimerWheel {
   // A bit for each slot that may hold something. Cancelling does not come by here, so it may be
   // empty all the same; who finds that clears the bit.
   std::array<uint64_t, kLevels> occupied_ = {};
+  // No occupied slot comes before this one, which is empty if its last entry was cancelled.
+  Slot first_;
   std::array<Entries, kLevels * kSlots> slots_;
 };
 

@@ -11,8 +11,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "base/monotonic_time.h"
 #include "gtest/gtest.h"
 #include "net/socket.h"
 #include "tests/support/fault_injection.h"
@@ -26,7 +26,7 @@ class EpollPollerTest : public ::testing::Test {
 
   absl::StatusOr<int> Wait() {
     std::array<ReadyEvent, 8> events;
-    return poller_->Wait(absl::ZeroDuration(), absl::MakeSpan(events));
+    return poller_->Wait(Clock::System(), MonotonicTime(), absl::MakeSpan(events));
   }
   int fd() const { return line_.first.fd(); }
 

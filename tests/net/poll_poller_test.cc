@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "base/monotonic_time.h"
 #include "gtest/gtest.h"
 #include "net/socket.h"
 #include "tests/support/fault_injection.h"
@@ -33,7 +33,8 @@ class PollPollerTest : public ::testing::Test {
 
   std::vector<uint32_t> ReadyLines() {
     std::array<ReadyEvent, 8> events;
-    const int count = poller_->Wait(absl::ZeroDuration(), absl::MakeSpan(events)).value();
+    const int count =
+        poller_->Wait(Clock::System(), MonotonicTime(), absl::MakeSpan(events)).value();
     std::vector<uint32_t> lines;
     for (int i = 0; i < count; ++i) lines.push_back(events[i].token.slot);
     return lines;
@@ -66,7 +67,7 @@ TEST_F(PollPollerTest, SignalIsNoEventAndOtherFailuresAreErrors) {
   const ScopedFault signal(Call::kPoll, {.error = EINTR, .times = 1});
   EXPECT_EQ(ReadyLines(), Lines{});
   ReadyEvent event;
-  EXPECT_EQ(poller_->Wait(absl::ZeroDuration(), {&event, 1}).status(),
+  EXPECT_EQ(poller_->Wait(Clock::System(), MonotonicTime(), {&event, 1}).status(),
             absl::ErrnoToStatus(ENOMEM, "poll"));
 }
 
@@ -74,7 +75,7 @@ TEST_F(PollPollerTest, ClosedBehindItsBackIsReportedLikeAHangUp) {
   const int closed = fd(0);
   lines_[0].first = Socket();
   ReadyEvent event;
-  ASSERT_EQ(poller_->Wait(absl::ZeroDuration(), {&event, 1}).value(), 1);
+  ASSERT_EQ(poller_->Wait(Clock::System(), MonotonicTime(), {&event, 1}).value(), 1);
   EXPECT_EQ(event.token, TokenOf(0));
   EXPECT_EQ(event.ready, Io::kReadWrite);
   poller_->Remove(closed);

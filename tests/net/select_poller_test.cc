@@ -11,8 +11,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "base/monotonic_time.h"
 #include "gtest/gtest.h"
 #include "net/socket.h"
 #include "tests/support/fault_injection.h"
@@ -28,7 +28,7 @@ class SelectPollerTest : public ::testing::Test {
 
   absl::StatusOr<int> Wait() {
     ReadyEvent event;
-    return poller_->Wait(absl::ZeroDuration(), {&event, 1});
+    return poller_->Wait(Clock::System(), MonotonicTime(), {&event, 1});
   }
 
   std::unique_ptr<Poller> poller_;

@@ -25,6 +25,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "base/monotonic_time.h"
 #include "net/poller.h"
 
 namespace millrace {
@@ -51,11 +52,11 @@ class ScriptedPoller final : public Poller {
     const auto found = watched_.find(fd);
     return found == watched_.end() ? Io::kNone : found->second.interest;
   }
-  // How long each Wait() might have lasted.
+  // How long each Wait() might have lasted; not at all is zero, however long past its time was.
   const std::vector<absl::Duration>& waits() const { return waits_; }
   absl::Duration last_wait() const { return waits_.back(); }
 
-  // Called inside each Wait(), with its `max_wait`.
+  // Called inside each Wait(), with how long that might last.
   absl::AnyInvocable<void(absl::Duration)> while_waiting = [](absl::Duration) {};
 
   absl::Status Add(int fd, Io interest, Token token) override {
@@ -68,7 +69,9 @@ class ScriptedPoller final : public Poller {
   }
   void Remove(int fd) override { watched_.erase(fd); }
 
-  absl::StatusOr<int> Wait(absl::Duration max_wait, absl::Span<ReadyEvent> out) override {
+  absl::StatusOr<int> Wait(const Clock& clock, MonotonicTime until,
+                           absl::Span<ReadyEvent> out) override {
+    const absl::Duration max_wait = std::max(until - clock.Now(), absl::ZeroDuration());
     waits_.push_back(max_wait);
     while_waiting(max_wait);
     if (!failure_.ok()) return std::exchange(failure_, absl::OkStatus());
