@@ -8,6 +8,7 @@
 #include "absl/log/check.h"
 #include "absl/strings/cord.h"
 #include "benchmark/benchmark.h"
+#include "net/io_result.h"
 #include "net/output_queue.h"
 #include "net/transport.h"
 
@@ -19,13 +20,13 @@ class Void final : public Transport {
  public:
   explicit Void(size_t per_call = SIZE_MAX) : per_call_(per_call) {}
   Socket& socket() override { return socket_; }
-  absl::StatusOr<IoResult> Handshake() override { return IoResult{}; }
-  absl::StatusOr<IoResult> Read(absl::Span<const iovec>) override { return IoResult{}; }
-  absl::StatusOr<IoResult> CloseWrite() override { return IoResult{}; }
-  absl::StatusOr<IoResult> Write(absl::Span<const iovec> from) override {
+  IoResult Handshake() override { return {}; }
+  IoResult Read(absl::Span<char>) override { return {}; }
+  IoResult CloseWrite() override { return {}; }
+  IoResult Write(absl::Span<const iovec> from) override {
     size_t n = 0;
     for (const iovec& piece : from) n += piece.iov_len;
-    return IoResult{IoResult::kDone, n < per_call_ ? n : per_call_};
+    return {IoResult::kDone, n < per_call_ ? n : per_call_};
   }
 
  private:

@@ -57,12 +57,6 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
   return *this;
 }
 
-Buffer Buffer::Borrow(absl::Span<char> memory, size_t readable_bytes) {
-  if (readable_bytes > memory.size()) DieOutOfBounds("Borrow", readable_bytes, memory.size());
-  if (readable_bytes == 0) return Buffer();
-  return Buffer(memory.data(), readable_bytes);  // Made where the caller wants it, so never moved.
-}
-
 void Buffer::Own() {
   if (borrowed()) MoveToNewBlock(kHeadroom, 0);
 }

@@ -18,9 +18,8 @@
 // is unread. What adds bytes at the end owns first; Prepend() may write over what was consumed.
 //
 // Asking for bytes that are not there ends the process, in optimised builds too: lengths come from
-// peers, and one predictable branch is cheaper than an exploit. Under AddressSanitizer all of an
-// owned block but the readable bytes (and what Reserve() returned) is poisoned, so a view kept for
-// too long, or a parser that reads past the end, is reported where it happens.
+// peers. Under AddressSanitizer all of an owned block but what is readable, or was reserved, is
+// poisoned, so that a view kept for too long, or a parser that reads past the end, is reported.
 
 #ifndef MILLRACE_NET_BUFFER_H_
 #define MILLRACE_NET_BUFFER_H_
@@ -47,19 +46,21 @@ class Buffer {
   Buffer& operator=(Buffer&& other) noexcept;
   ~Buffer() { Release(); }
 
-  // Stands on `memory`, whose first `readable_bytes` can be read. It is never freed, but any of it
-  // may be written over; it must outlive the loan, which ends with Own() or the last byte consumed.
-  static Buffer Borrow(absl::Span<char> memory, size_t readable_bytes);
+  // Stands on `memory`, whose first `n` bytes can be read. It is never freed, but may be written
+  // over; it must outlive the loan, which ends with Own() or the last byte consumed.
+  static Buffer Borrow(absl::Span<char> memory, size_t n) {
+    if (ABSL_PREDICT_FALSE(n > memory.size())) DieOutOfBounds("Borrow", n, memory.size());
+    return n == 0 ? Buffer() : Buffer(memory.data(), n);
+  }
   bool borrowed() const { return limit_ == nullptr && block_ != nullptr; }
-  // Copies what is unread to a block of its own. Does nothing if nothing is borrowed.
-  void Own();
+  void Own();  // Copies what is unread to a block of its own. Does nothing if nothing is borrowed.
 
   // Views of the bytes not yet consumed. Valid until the next non-const call.
   absl::string_view readable() const { return {begin_, size()}; }
   char* data() { return begin_; }
   size_t size() const { return static_cast<size_t>(end_ - begin_); }
   bool empty() const { return begin_ == end_; }
-  // Bytes of memory it owns: 0 when borrowed or empty.
+  // Of the memory it owns: 0 when borrowed or empty.
   size_t capacity() const { return limit_ == nullptr ? 0 : static_cast<size_t>(limit_ - block_); }
 
   // Takes `n` bytes off the front. Requires: n <= size(). O(1).
@@ -77,7 +78,7 @@ class Buffer {
   void swap(Buffer& other) noexcept;  // Owns both first.
 
   // At least `n` writable bytes at the end, for Commit() to make the first of them readable. Valid
-  // until the next non-const call. Amortised O(1) for each byte, however slowly they are consumed.
+  // until the next non-const call. Amortised O(1) for each byte, however slowly it is consumed.
   absl::Span<char> Reserve(size_t n) {
     if (ABSL_PREDICT_FALSE(n > spare())) MakeRoom(n);
     Unpoison(end_, spare());
@@ -89,16 +90,15 @@ class Buffer {
     end_ += n;
     Settle();
   }
-  // Both copy, and may be given a part of what they are called on.
-  void Append(absl::string_view bytes);
-  void Prepend(absl::string_view bytes);
+  void Append(absl::string_view bytes);   // Copies, also a part of itself.
+  void Prepend(absl::string_view bytes);  // The same.
   // Takes all of `other`, or its first `n` bytes (fewer if it has fewer), and returns how many. If
   // this is empty and `other` owns its block and all is taken, the block moves; else bytes are
   // copied, so this never borrows. Requires: `other` is not this.
   size_t MoveFrom(Buffer& other);
   size_t MoveFrom(Buffer& other, size_t n);
 
-  // Integers in network byte order. Peek and Read require that there are enough bytes.
+  // In network byte order. Peek and Read require that there are enough bytes.
   void AppendU8(uint8_t value) { AppendInteger(value); }
   void AppendU16(uint16_t value) { AppendInteger(value); }
   void AppendU32(uint32_t value) { AppendInteger(value); }

@@ -9,12 +9,12 @@
 #ifndef MILLRACE_NET_CONNECTION_OWNER_H_
 #define MILLRACE_NET_CONNECTION_OWNER_H_
 
-#include <functional>
 #include <memory>
 
 #include "absl/types/span.h"
 #include "base/counters.h"
 #include "base/thread_role.h"
+#include "net/buffer.h"
 #include "net/connection_limits.h"
 #include "net/event_loop.h"
 #include "net/io_handler.h"
@@ -31,16 +31,14 @@ class ConnectionMemory final : public Deferred {
 
   // Where input arrives. Good until the next connection reads.
   absl::Span<char> receive_buffer() const { return {receive_buffer_.get(), kReceiveBufferBytes}; }
-  // Whether `bytes` lie there.
-  bool Lends(const char* bytes) const {
-    const std::less<const char*> before;  // Defined for pointers that have nothing in common.
-    const char* const begin = receive_buffer_.get();
-    return !before(bytes, begin) && before(bytes, begin + kReceiveBufferBytes);
-  }
+  // The view of it that a handler is being given, or null.
+  const Buffer* offered() const { return offered_; }
+  void set_offered(const Buffer* view) { offered_ = view; }
   OutputQueue::Pools& output_pools() { return output_pools_; }
 
  private:
   const std::unique_ptr<char[]> receive_buffer_;
+  const Buffer* offered_ = nullptr;
   OutputQueue::Pools output_pools_;
 };
 
@@ -58,16 +56,20 @@ class TcpConnection;
 class ConnectionOwner {
  public:
   ConnectionOwner(EventLoop& loop, const ConnectionLimits& limits,
-                  ConnectionCounters& counters) LOOP_ONLY : loop_(loop),
-                                                            limits_(limits),
-                                                            timeouts_(limits),
-                                                            memory_(loop.Local<ConnectionMemory>()),
-                                                            counters_(counters) {}
+                  ConnectionCounters& counters) LOOP_ONLY
+      : loop_(loop),
+        limits_(limits),
+        timeouts_(limits),
+        memory_(loop.Local<ConnectionMemory>()),
+        room_(memory_.receive_buffer().first(limits.read_bytes_per_turn)),
+        counters_(counters) {}
 
   EventLoop& loop() const { return loop_; }
   const ConnectionLimits& limits() const { return limits_; }
   const ConnectionTimeouts& timeouts() const { return timeouts_; }
   ConnectionMemory& memory() const { return memory_; }
+  // Where a turn's read goes: as much of the receive buffer as the limits allow.
+  absl::Span<char> room() const { return room_; }
   ConnectionCounters& counters() const { return counters_; }
 
   // `conn` has ended, and is to be destroyed later. If it had been opened its handler knows, and
@@ -82,6 +84,7 @@ class ConnectionOwner {
   const ConnectionLimits limits_;
   const ConnectionTimeouts timeouts_;
   ConnectionMemory& memory_;
+  const absl::Span<char> room_;
   ConnectionCounters& counters_;
 };
 

@@ -6,15 +6,15 @@
 #include <vector>
 
 #include "absl/log/log.h"
-#include "net/plain_transport.h"
 
 namespace millrace {
 namespace {
 
-absl::StatusOr<std::unique_ptr<Transport>> MakeTransport(Socket socket,
+// Null if it is to be plain; else it has taken the socket.
+absl::StatusOr<std::unique_ptr<Transport>> MakeTransport(Socket& socket,
                                                          const TransportFactory& factory) {
-  if (factory) return factory(std::move(socket));
-  return std::make_unique<PlainTransport>(std::move(socket));
+  if (!factory) return nullptr;
+  return factory(std::move(socket));
 }
 
 }  // namespace
@@ -28,15 +28,15 @@ ConnectionTable::~ConnectionTable() {
 void ConnectionTable::Open(Socket socket, const SocketAddress& peer,
                            const TransportFactory& transport_factory,
                            const HandlerFactory& handler_factory) {
-  absl::StatusOr<std::unique_ptr<Transport>> transport =
-      MakeTransport(std::move(socket), transport_factory);
+  absl::StatusOr<std::unique_ptr<Transport>> transport = MakeTransport(socket, transport_factory);
   if (!transport.ok()) return RefuseToOpen(peer, transport.status());
   std::unique_ptr<ConnectionHandler> handler;
   if (!closing_ && handler_factory) handler = handler_factory();
   if (handler == nullptr) {
     return RefuseToOpen(peer, absl::FailedPreconditionError("there is no handler for it"));
   }
-  auto* conn = new TcpConnection(*this, *std::move(transport), peer, std::move(handler));
+  auto* conn =
+      new TcpConnection(*this, std::move(socket), *std::move(transport), peer, std::move(handler));
   connections_.PushBack(*conn);
   ++size_;
   conn->Start();

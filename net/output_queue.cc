@@ -7,9 +7,6 @@
 #include <new>
 
 #include "absl/log/check.h"
-#include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
-#include "base/status_macros.h"
 #include "net/limits.h"
 
 namespace millrace {
@@ -20,7 +17,7 @@ OutputQueue::Pools::Pools()
       pieces(sizeof(Piece), kOutputBlocksKeptMax) {}
 
 void OutputQueue::Link(Piece* piece) {
-  if (borrows()) MakePieceOfBorrowed();  // Its bytes come first.
+  if (is_borrowed()) MakePieceOfBorrowed();  // Its bytes come first.
   (tail_ == nullptr ? head_ : tail_->next) = piece;
   tail_ = piece;
 }
@@ -102,13 +99,9 @@ void OutputQueue::AppendFile(UniqueFd file, off_t offset, uint64_t count) {
 
 void OutputQueue::AppendBorrowed(absl::string_view bytes) {
   if (bytes.empty()) return;
-  if (empty() && pools_.borrower == nullptr) {
-    pools_.borrower = this;
-    pools_.lent = bytes;
-  } else {
-    AddPiece(Borrowed()).rest = bytes;
-    has_borrowed_ = true;
-  }
+  if (empty() && pools_.borrower == nullptr) return BorrowAlone(bytes);
+  AddPiece(Borrowed()).rest = bytes;
+  has_borrowed_ = true;
   bytes_ += bytes.size();
 }
 
@@ -118,29 +111,28 @@ void OutputQueue::MakePieceOfBorrowed() {
   has_borrowed_ = true;
 }
 
-absl::StatusOr<IoResult> OutputQueue::WriteTo(Transport& transport) {
+namespace {
+// Less than offered: there is no more room, and asking again would only have the kernel say so.
+IoResult MarkIfShort(IoResult result, size_t offered) {
+  if (result.kind == IoResult::kDone && result.bytes < offered) result.kind = IoResult::kWantWrite;
+  return result;
+}
+}  // namespace
+
+IoResult OutputQueue::WriteTo(Transport& transport) {
   DCHECK(!empty());
-  if (borrows()) return WriteBorrowed(transport);
+  if (is_borrowed()) return WroteSomeBorrowed(transport.Write(pools_.lent));
   File* file = std::get_if<File>(&head_->keeper);
   return file != nullptr ? WriteFile(transport, *file) : WritePieces(transport);
 }
 
-// Less than offered: there is no more room, and asking again would only have the kernel say so.
-void OutputQueue::MarkIfShort(IoResult& result, size_t offered) {
-  const bool is_short = result.kind == IoResult::kDone && result.bytes < offered;
-  if (is_short) result.kind = IoResult::kWantWrite;
-}
-
-absl::StatusOr<IoResult> OutputQueue::WriteBorrowed(Transport& transport) {
-  absl::string_view& rest = pools_.lent;
-  const iovec from = {const_cast<char*>(rest.data()), rest.size()};
-  absl::StatusOr<IoResult> result = transport.Write({&from, 1});
-  if (!result.ok()) return result;
-  MarkIfShort(*result, rest.size());
-  bytes_ -= result->bytes;
-  rest.remove_prefix(result->bytes);
-  if (rest.empty()) pools_.borrower = nullptr;
-  return result;
+IoResult OutputQueue::WroteSomeBorrowed(IoResult result) {
+  if (result.kind != IoResult::kDone) return result;
+  const size_t offered = pools_.lent.size();
+  bytes_ -= result.bytes;
+  pools_.lent.remove_prefix(result.bytes);
+  if (pools_.lent.empty()) pools_.borrower = nullptr;
+  return MarkIfShort(result, offered);
 }
 
 // The bytes ahead of the first file, as many as one write may have. Returns how many, and in how
@@ -158,25 +150,21 @@ size_t OutputQueue::Gather(absl::Span<iovec> into, int& pieces) const {
   return offered;
 }
 
-absl::StatusOr<IoResult> OutputQueue::WritePieces(Transport& transport) {
+IoResult OutputQueue::WritePieces(Transport& transport) {
   std::array<iovec, kOutputPiecesPerWriteMax> from;
   int pieces;
   const size_t offered = Gather(absl::MakeSpan(from), pieces);
-  absl::StatusOr<IoResult> result = transport.Write(absl::MakeConstSpan(from.data(), pieces));
-  if (!result.ok()) return result;
-  MarkIfShort(*result, offered);
-  Written(result->bytes);
-  return result;
+  const IoResult result = pieces == 1 ? transport.Write(head_->rest.substr(0, offered))
+                                      : transport.Write(absl::MakeConstSpan(from.data(), pieces));
+  if (result.kind == IoResult::kDone) Written(result.bytes);
+  return MarkIfShort(result, offered);
 }
 
-absl::StatusOr<IoResult> OutputQueue::WriteFile(Transport& transport, File& file) {
+IoResult OutputQueue::WriteFile(Transport& transport, File& file) {
   const size_t count = std::min<uint64_t>(file.count, kOutputBytesPerWriteMax);
-  MILLRACE_ASSIGN_OR_RETURN(const IoResult result,
-                            transport.SendFile(file.file.get(), file.offset, count));
-  if (result.kind == IoResult::kEnd) {
-    return absl::DataLossError(
-        absl::StrCat("a file being sent ended ", file.count, " bytes before its range did"));
-  }
+  const IoResult result = transport.SendFile(file.file.get(), file.offset, count);
+  if (result.kind == IoResult::kEnd) return {IoResult::kEnd, file.count};
+  if (result.kind != IoResult::kDone) return result;
   file.offset += result.bytes;
   file.count -= result.bytes;
   bytes_ -= result.bytes;
@@ -195,7 +183,7 @@ void OutputQueue::Written(size_t n) {
 }
 
 void OutputQueue::OwnBorrowed() {
-  if (borrows()) MakePieceOfBorrowed();
+  if (is_borrowed()) MakePieceOfBorrowed();
   if (!has_borrowed_) return;
   has_borrowed_ = false;
   Piece* piece = head_;
@@ -227,7 +215,7 @@ void OutputQueue::Free(Piece* piece) {
 }
 
 void OutputQueue::Clear() {
-  if (borrows()) pools_.borrower = nullptr;
+  if (is_borrowed()) pools_.borrower = nullptr;
   while (head_ != nullptr) Free(PopPiece());
   bytes_ = file_bytes_ = 0;
   has_borrowed_ = false;

@@ -7,7 +7,7 @@
 //
 //   queue.Append("HTTP/1.1 200 OK\r\n\r\n");
 //   queue.AppendOwned(std::move(body));
-//   absl::StatusOr<IoResult> result = queue.WriteTo(transport);   // One gathering write for both.
+//   const IoResult result = queue.WriteTo(transport);             // One gathering write for both.
 
 #ifndef MILLRACE_NET_OUTPUT_QUEUE_H_
 #define MILLRACE_NET_OUTPUT_QUEUE_H_
@@ -21,7 +21,7 @@
 #include <utility>
 #include <variant>
 
-#include "absl/status/statusor.h"
+#include "absl/log/check.h"
 #include "absl/strings/cord.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
@@ -29,6 +29,7 @@
 #include "base/unique_fd.h"
 #include "net/block_pool.h"
 #include "net/buffer.h"
+#include "net/io_result.h"
 #include "net/transport.h"
 
 namespace millrace {
@@ -81,11 +82,30 @@ class OutputQueue {
   void AppendFile(UniqueFd file, off_t offset, uint64_t count);
   // Does not copy yet: the caller keeps the bytes until it has called OwnBorrowed().
   void AppendBorrowed(absl::string_view bytes);
+  // The same. Requires: empty(), as is every other queue that borrowed from these pools.
+  void BorrowAlone(absl::string_view bytes) {
+    DCHECK(empty() && pools_.borrower == nullptr);
+    pools_.borrower = this;
+    pools_.lent = bytes;
+    bytes_ = bytes.size();
+  }
 
   // Writes as much as one call takes. kDone: all that was offered went, and there may be more.
-  // kWantRead or kWantWrite, with the bytes that went: the rest must wait for that.
-  // Requires: not empty. After an error the queue is only good for Clear().
-  absl::StatusOr<IoResult> WriteTo(Transport& transport) LOOP_ONLY;
+  // kWantRead or kWantWrite, with the bytes that went: the rest must wait for that. kEnd: a file
+  // has proved shorter than its range, by `bytes`.
+  // Requires: not empty. After kEnd or kFailed the queue is only good for Clear().
+  IoResult WriteTo(Transport& transport) LOOP_ONLY;
+
+  // What an echo needs, and no more: when all that waits was borrowed at once, the caller may write
+  // borrowed() himself. Either all of it went; or less, with this result, and WriteTo() would say
+  // what is returned.
+  bool is_borrowed() const { return pools_.borrower == this; }
+  absl::string_view borrowed() const { return pools_.lent; }
+  void BorrowedIsWritten() {
+    bytes_ = 0;
+    pools_.borrower = nullptr;
+  }
+  IoResult WroteSomeBorrowed(IoResult result);
 
   // Copies what is borrowed and did not go.
   void OwnBorrowed();
@@ -94,17 +114,14 @@ class OutputQueue {
  private:
   template <typename Keeper>
   Piece& AddPiece(Keeper keeper);
-  bool borrows() const { return pools_.borrower == this; }
   void MakePieceOfBorrowed();
   Piece& AddBlock();
   void Link(Piece* piece);
   void ShareWhole(const absl::Cord& bytes);
   void Share(absl::string_view bytes, const absl::Cord& owner);
   size_t Gather(absl::Span<iovec> into, int& pieces) const;
-  static void MarkIfShort(IoResult& result, size_t offered);
-  absl::StatusOr<IoResult> WriteBorrowed(Transport& transport) LOOP_ONLY;
-  absl::StatusOr<IoResult> WritePieces(Transport& transport) LOOP_ONLY;
-  absl::StatusOr<IoResult> WriteFile(Transport& transport, File& file) LOOP_ONLY;
+  IoResult WritePieces(Transport& transport) LOOP_ONLY;
+  IoResult WriteFile(Transport& transport, File& file) LOOP_ONLY;
   void Written(size_t n);
   Piece* PopPiece();
   void Free(Piece* piece);

@@ -50,10 +50,10 @@ absl::StatusOr<T> GetOption(int fd, int level, int option, absl::string_view nam
   return absl::ErrnoToStatus(errno, absl::StrCat("getsockopt ", name));
 }
 
-// What it means that `call` moved nothing: it would block, or it failed.
-absl::StatusOr<IoResult> Stopped(IoResult::Kind would_block, absl::string_view call) {
-  if (errno == EAGAIN) return IoResult{would_block};
-  return absl::ErrnoToStatus(errno, call);
+// What it means that `call` moved nothing: it would block, or it failed. One that a signal has
+// interrupted can go on at once, which whoever waits for the descriptor hears at once.
+IoResult Stopped(IoResult::Kind would_block, IoCall call) {
+  return errno == EAGAIN || errno == EINTR ? IoResult(would_block) : IoResult::Failed(call, errno);
 }
 
 // Whole seconds, rounded up; what an int cannot hold is left to the kernel to refuse.
@@ -154,9 +154,9 @@ absl::StatusOr<IoResult> Socket::Connect(const SocketAddress& address) {
   }
   sockaddr_storage storage;
   const socklen_t bytes = address.ToSockaddr(storage);
-  if (connect(fd(), reinterpret_cast<const sockaddr*>(&storage), bytes) == 0) return IoResult{};
+  if (connect(fd(), reinterpret_cast<const sockaddr*>(&storage), bytes) == 0) return IoResult();
   // An interrupted connect goes on in the background; calling it again would only say EALREADY.
-  if (errno == EINPROGRESS || errno == EINTR) return IoResult{IoResult::kWantWrite};
+  if (errno == EINPROGRESS || errno == EINTR) return IoResult(IoResult::kWantWrite);
   if (errno == EAGAIN) {
     return absl::ResourceExhaustedError(absl::StrCat("connect ", address, ": its queue is full"));
   }
@@ -169,42 +169,33 @@ absl::Status Socket::TakeError() {
   return *error == 0 ? absl::OkStatus() : absl::ErrnoToStatus(*error, "socket error");
 }
 
-absl::StatusOr<IoResult> Socket::Read(absl::Span<const iovec> into) {
-  DCHECK(!into.empty() && into[0].iov_len > 0);
-  const ssize_t bytes = RetryOnSignal([&] {
-    return into.size() == 1
-               ? recv(fd(), into[0].iov_base, into[0].iov_len, 0)
-               : readv(fd(), into.data(), static_cast<int>(std::min<size_t>(into.size(), IOV_MAX)));
-  });
-  if (bytes > 0) return IoResult{IoResult::kDone, static_cast<size_t>(bytes)};
-  if (bytes == 0) return IoResult{IoResult::kEnd};
-  return Stopped(IoResult::kWantRead, "recv");
+IoResult socket_internal::NothingRead(ssize_t bytes) {
+  return bytes == 0 ? IoResult(IoResult::kEnd) : Stopped(IoResult::kWantRead, IoCall::kRecv);
 }
 
-absl::StatusOr<IoResult> Socket::Write(absl::Span<const iovec> from) {
+IoResult socket_internal::NothingWritten() { return Stopped(IoResult::kWantWrite, IoCall::kSend); }
+
+IoResult Socket::Write(absl::Span<const iovec> from) {
   DCHECK(!from.empty() && from[0].iov_len > 0);
-  const ssize_t bytes = RetryOnSignal([&] {
-    if (from.size() == 1) return send(fd(), from[0].iov_base, from[0].iov_len, MSG_NOSIGNAL);
-    msghdr message = {};
-    message.msg_iov = const_cast<iovec*>(from.data());  // Is only read.
-    message.msg_iovlen = std::min<size_t>(from.size(), IOV_MAX);
-    return sendmsg(fd(), &message, MSG_NOSIGNAL);
-  });
-  if (bytes >= 0) return IoResult{IoResult::kDone, static_cast<size_t>(bytes)};
-  return Stopped(IoResult::kWantWrite, "send");
+  if (from.size() == 1) return Write({static_cast<char*>(from[0].iov_base), from[0].iov_len});
+  msghdr message = {};
+  message.msg_iov = const_cast<iovec*>(from.data());  // Is only read.
+  message.msg_iovlen = std::min<size_t>(from.size(), IOV_MAX);
+  const ssize_t bytes = sendmsg(fd(), &message, MSG_NOSIGNAL);
+  if (bytes >= 0) return {IoResult::kDone, static_cast<size_t>(bytes)};
+  return Stopped(IoResult::kWantWrite, IoCall::kSend);
 }
 
-absl::StatusOr<IoResult> Socket::SendFile(int file, off_t offset, size_t count) {
+IoResult Socket::SendFile(int file, off_t offset, size_t count) {
   DCHECK_GT(count, 0u);
   const SigpipeGuard guard;
-  const ssize_t bytes = RetryOnSignal([&] { return sendfile(fd(), file, &offset, count); });
-  if (bytes > 0) return IoResult{IoResult::kDone, static_cast<size_t>(bytes)};
-  if (bytes == 0) return IoResult{IoResult::kEnd};
-  return Stopped(IoResult::kWantWrite, "sendfile");
+  const ssize_t bytes = sendfile(fd(), file, &offset, count);
+  if (bytes > 0) return {IoResult::kDone, static_cast<size_t>(bytes)};
+  return bytes == 0 ? IoResult(IoResult::kEnd) : Stopped(IoResult::kWantWrite, IoCall::kSendfile);
 }
 
-absl::Status Socket::ShutdownWrite() {
-  return shutdown(fd(), SHUT_WR) == 0 ? absl::OkStatus() : absl::ErrnoToStatus(errno, "shutdown");
+IoResult Socket::ShutdownWrite() {
+  return shutdown(fd(), SHUT_WR) == 0 ? IoResult() : IoResult::Failed(IoCall::kShutdown, errno);
 }
 
 void Socket::ResetOnClose() {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Socket owns one non-blocking stream socket, TCP or Unix, and is where its system calls are made:
-// each once, each errno mapped once. A call interrupted by a signal is made again, a call that
-// would block says so by a plain IoResult, everything else that fails is a Status naming the call.
-// No call raises SIGPIPE. Move-only, 8 bytes; whoever holds it owns it; one thread at a time.
+// each once, each errno mapped once. What moves bytes says how far it got by an IoResult, the
+// others by a Status that names the call. A call that a signal interrupts is made again, or says
+// that it is to be. No call raises SIGPIPE. Move-only, 8 bytes; whoever holds it owns it; one
+// thread at a time.
 //
 //   absl::StatusOr<Socket> listener = Socket::CreateFor(address);
 //   MILLRACE_RETURN_IF_ERROR(listener->Bind(address));
@@ -23,28 +24,19 @@
 #include <cstdint>
 #include <utility>
 
+#include "absl/base/optimization.h"
+#include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "base/unique_fd.h"
+#include "net/io_result.h"
 #include "net/socket_address.h"
+#include "net/system_calls.h"
 
 namespace millrace {
-
-// How far reading or writing got.
-struct IoResult {
-  enum Kind : uint8_t {
-    kDone,       // Made progress: `bytes` were moved. More may be possible at once.
-    kWantRead,   // Nothing moved; try again when the socket is readable.
-    kWantWrite,  // Nothing moved; try again when the socket is writable.
-    kEnd,        // There is nothing more to come, in good order.
-  };
-  Kind kind = kDone;
-  size_t bytes = 0;
-
-  friend bool operator==(const IoResult&, const IoResult&) = default;
-};
 
 // When a silent TCP peer is probed, and given up. The system counts in whole seconds: rounded up.
 struct KeepAlive {
@@ -90,20 +82,21 @@ class Socket {
   absl::Status TakeError();
 
   // kDone with 1 or more bytes, kWantRead, or kEnd when the peer has finished writing.
-  // Requires: room for at least one byte in the first.
-  absl::StatusOr<IoResult> Read(absl::Span<const iovec> into);
-  // kDone with the bytes taken, often fewer than given, or kWantWrite. At most IOV_MAX pieces are
-  // looked at. Out of kernel memory (ENOBUFS, ENOMEM) is an error and not kWantWrite: the socket
+  // Requires: room for at least one byte.
+  IoResult Read(absl::Span<char> into);
+  // kDone with the bytes taken, often fewer than given, or kWantWrite. Of pieces at most IOV_MAX
+  // are looked at. Out of kernel memory (ENOBUFS, ENOMEM) is kFailed and not kWantWrite: the socket
   // polls as writable meanwhile, so waiting for it would spin.
-  // Requires: at least one byte in the first.
-  absl::StatusOr<IoResult> Write(absl::Span<const iovec> from);
+  // Requires: at least one byte, and in the first piece.
+  IoResult Write(absl::string_view bytes);
+  IoResult Write(absl::Span<const iovec> from);
   // Sends up to `count` bytes of `file`, from `offset`, without copying them through user space.
   // kDone, kWantWrite, or kEnd when the file ends before `offset`: it was cut while being sent.
   // Requires: count > 0.
-  absl::StatusOr<IoResult> SendFile(int file, off_t offset, size_t count);
+  IoResult SendFile(int file, off_t offset, size_t count);
 
   // Tells the peer that nothing more will be written. Reading goes on.
-  absl::Status ShutdownWrite();
+  IoResult ShutdownWrite();
   // Makes closing abort: what is unsent is dropped, and a TCP peer gets a reset.
   void ResetOnClose();
 
@@ -132,6 +125,26 @@ class Socket {
   // AF_UNSPEC if taken over from elsewhere. Kept so that no system call need ask.
   int16_t family_ = AF_UNSPEC;
 };
+
+namespace socket_internal {
+// What errno means for a call that moved nothing; and, of the first, that it returned 0.
+IoResult NothingRead(ssize_t bytes);
+IoResult NothingWritten();
+}  // namespace socket_internal
+
+inline IoResult Socket::Read(absl::Span<char> into) {
+  DCHECK(!into.empty());
+  const ssize_t bytes = millrace_recv(fd(), into.data(), into.size());
+  if (ABSL_PREDICT_FALSE(bytes <= 0)) return socket_internal::NothingRead(bytes);
+  return {IoResult::kDone, static_cast<uint32_t>(bytes)};  // The system moves less than 2 GiB.
+}
+
+inline IoResult Socket::Write(absl::string_view bytes) {
+  DCHECK(!bytes.empty());
+  const ssize_t written = millrace_send(fd(), bytes.data(), bytes.size());
+  if (ABSL_PREDICT_FALSE(written < 0)) return socket_internal::NothingWritten();
+  return {IoResult::kDone, static_cast<uint32_t>(written)};
+}
 
 struct Socket::Accepted {
   Socket socket = {};

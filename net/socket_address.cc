@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <new>
 
 #include "absl/log/check.h"
 #include "absl/status/status.h"
@@ -84,6 +85,23 @@ socklen_t FillUnix(absl::string_view path, sockaddr_un& address) {
 
 }  // namespace
 
+static_assert(sizeof(SocketAddress) == 24, "every connection has one");
+
+SocketAddress::SocketAddress(const SocketAddress& other)
+    : ip_(), scope_(other.scope_), port_(other.port_), kind_(other.kind_) {
+  is_unix() ? void(new (&path_) Ref<Path>(other.path_)) : void(ip_ = other.ip_);
+}
+
+SocketAddress& SocketAddress::operator=(const SocketAddress& other) {
+  if (this == &other) return *this;
+  this->~SocketAddress();
+  return *new (this) SocketAddress(other);
+}
+
+SocketAddress::~SocketAddress() {
+  if (is_unix()) path_.~Ref();
+}
+
 absl::StatusOr<SocketAddress> SocketAddress::Parse(absl::string_view text) {
   if (absl::StartsWith(text, "unix:")) return ParseUnix(text);
   // inet_pton and if_nametoindex would stop at it, and what follows be let through.
@@ -135,7 +153,7 @@ absl::StatusOr<SocketAddress> SocketAddress::ParseUnix(absl::string_view text) {
                                     " are the most a Unix socket can have"));
   }
   if (path[0] != '@' && absl::StrContains(path, '\0')) return Wrong(text, "contains a NUL");
-  return SocketAddress(std::string(path));
+  return FromPath(path);
 }
 
 absl::StatusOr<std::vector<SocketAddress>> SocketAddress::ParseList(absl::string_view text) {
@@ -159,11 +177,9 @@ SocketAddress SocketAddress::Unix(absl::string_view path) {
 }
 
 SocketAddress SocketAddress::FromIpv4(in_addr ip, uint16_t port) {
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr = ip;
-  return SocketAddress(address);
+  SocketAddress address(Kind::kIpv4, port);
+  memcpy(&address.ip_, &ip, sizeof(ip));
+  return address;
 }
 
 SocketAddress SocketAddress::FromIpv6(const in6_addr& ip, uint32_t scope, uint16_t port) {
@@ -172,12 +188,10 @@ SocketAddress SocketAddress::FromIpv6(const in6_addr& ip, uint32_t scope, uint16
     memcpy(&ipv4, &ip.s6_addr[12], sizeof(ipv4));
     return FromIpv4(ipv4, port);
   }
-  sockaddr_in6 address = {};
-  address.sin6_family = AF_INET6;
-  address.sin6_port = htons(port);
-  address.sin6_addr = ip;
-  address.sin6_scope_id = scope;
-  return SocketAddress(address);
+  SocketAddress address(Kind::kIpv6, port);
+  address.ip_ = ip;
+  address.scope_ = scope;
+  return address;
 }
 
 absl::StatusOr<SocketAddress> SocketAddress::FromSockaddr(const sockaddr* address,
@@ -193,79 +207,67 @@ absl::StatusOr<SocketAddress> SocketAddress::FromSockaddr(const sockaddr* addres
   }
   if (family == AF_UNIX && bytes <= sizeof(sockaddr_un)) {
     const absl::string_view path = UnixBytes(*reinterpret_cast<const sockaddr_un*>(address), bytes);
-    if (path.empty()) return SocketAddress(std::string());
-    if (path[0] == '\0') return SocketAddress(absl::StrCat("@", path.substr(1)));
-    if (path[0] != '@') return SocketAddress(std::string(path));
+    if (path.empty()) return FromPath("");
+    if (path[0] == '\0') return FromPath(absl::StrCat("@", path.substr(1)));
+    if (path[0] != '@') return FromPath(path);
     // A file whose name begins with "@" is written so that it is not taken for an abstract name.
-    if (path.size() + 2 <= kUnixPathBytesMax) return SocketAddress(absl::StrCat("./", path));
+    if (path.size() + 2 <= kUnixPathBytesMax) return FromPath(absl::StrCat("./", path));
   }
   return absl::InvalidArgumentError(
       absl::StrCat("socket address of family ", family, " and ", bytes, " bytes"));
 }
 
 std::string SocketAddress::ToString() const {
-  if (is_any()) return absl::StrCat("*:", port());
-  if (const auto* ipv4 = std::get_if<sockaddr_in>(&address_)) {
-    return absl::StrCat(IpToString(AF_INET, &ipv4->sin_addr), ":", port());
+  switch (kind_) {
+    case Kind::kAny:
+      return absl::StrCat("*:", port_);
+    case Kind::kIpv4:
+      return absl::StrCat(IpToString(AF_INET, &ip_), ":", port_);
+    case Kind::kIpv6:
+      break;
+    case Kind::kUnix:
+      return absl::StrCat("unix:", unix_path());
   }
-  if (const auto* ipv6 = std::get_if<sockaddr_in6>(&address_)) {
-    const uint32_t scope = ipv6->sin6_scope_id;
-    return absl::StrCat("[", IpToString(AF_INET6, &ipv6->sin6_addr), scope == 0 ? "" : "%",
-                        scope == 0 ? "" : ScopeToString(scope), "]:", port());
-  }
-  return absl::StrCat("unix:", unix_path());
+  return absl::StrCat("[", IpToString(AF_INET6, &ip_), scope_ == 0 ? "" : "%",
+                      scope_ == 0 ? "" : ScopeToString(scope_), "]:", port_);
 }
 
 int SocketAddress::family() const {
   if (is_unix()) return AF_UNIX;
-  return std::holds_alternative<sockaddr_in>(address_) ? AF_INET : AF_INET6;
-}
-
-uint16_t SocketAddress::port() const {
-  if (const auto* any = std::get_if<AnyAddress>(&address_)) return any->port;
-  if (const auto* ipv4 = std::get_if<sockaddr_in>(&address_)) return ntohs(ipv4->sin_port);
-  if (const auto* ipv6 = std::get_if<sockaddr_in6>(&address_)) return ntohs(ipv6->sin6_port);
-  return 0;
+  return kind_ == Kind::kIpv4 ? AF_INET : AF_INET6;
 }
 
 SocketAddress SocketAddress::WithPort(uint16_t port) const {
   SocketAddress result = *this;
-  if (auto* any = std::get_if<AnyAddress>(&result.address_)) any->port = port;
-  if (auto* ipv4 = std::get_if<sockaddr_in>(&result.address_)) ipv4->sin_port = htons(port);
-  if (auto* ipv6 = std::get_if<sockaddr_in6>(&result.address_)) ipv6->sin6_port = htons(port);
+  if (!is_unix()) result.port_ = port;
   return result;
 }
 
 absl::string_view SocketAddress::unix_path() const {
-  const auto* path = std::get_if<std::string>(&address_);
-  return path == nullptr ? absl::string_view() : *path;
+  return is_unix() ? absl::string_view(path_->text) : absl::string_view();
 }
 
 socklen_t SocketAddress::ToSockaddr(sockaddr_storage& storage) const {
   memset(&storage, 0, sizeof(storage));
   if (is_unix()) return FillUnix(unix_path(), reinterpret_cast<sockaddr_un&>(storage));
-  if (const auto* ipv4 = std::get_if<sockaddr_in>(&address_)) {
-    memcpy(&storage, ipv4, sizeof(*ipv4));
-    return sizeof(*ipv4);
+  if (kind_ == Kind::kIpv4) {
+    auto& ipv4 = reinterpret_cast<sockaddr_in&>(storage);
+    ipv4.sin_family = AF_INET;
+    ipv4.sin_port = htons(port_);
+    memcpy(&ipv4.sin_addr, &ip_, sizeof(ipv4.sin_addr));
+    return sizeof(ipv4);
   }
-  sockaddr_in6 ipv6 = {};
-  if (const auto* address = std::get_if<sockaddr_in6>(&address_)) {
-    ipv6 = *address;
-  } else {
-    ipv6.sin6_family = AF_INET6;
-    ipv6.sin6_port = htons(port());
-  }
-  memcpy(&storage, &ipv6, sizeof(ipv6));
+  auto& ipv6 = reinterpret_cast<sockaddr_in6&>(storage);
+  ipv6.sin6_family = AF_INET6;
+  ipv6.sin6_port = htons(port_);
+  ipv6.sin6_addr = ip_;
+  ipv6.sin6_scope_id = scope_;
   return sizeof(ipv6);
 }
 
 bool operator==(const SocketAddress& a, const SocketAddress& b) {
-  if (a.address_.index() != b.address_.index()) return false;
-  sockaddr_storage a_storage;
-  sockaddr_storage b_storage;
-  const socklen_t a_bytes = a.ToSockaddr(a_storage);
-  const socklen_t b_bytes = b.ToSockaddr(b_storage);
-  return a_bytes == b_bytes && memcmp(&a_storage, &b_storage, a_bytes) == 0;
+  if (a.kind_ != b.kind_ || a.port_ != b.port_ || a.scope_ != b.scope_) return false;
+  return a.is_unix() ? a.unix_path() == b.unix_path() : memcmp(&a.ip_, &b.ip_, sizeof(a.ip_)) == 0;
 }
 
 }  // namespace millrace

@@ -2,7 +2,7 @@
 //
 // SocketAddress is where a socket listens or connects to: an IPv4 or IPv6 address with a port, a
 // Unix socket's name, or "any", a port on all IPv4 and IPv6 addresses of the machine. A copyable
-// value of about 40 bytes; share it between threads as you would an int. Host names are never
+// value of 24 bytes; share it between threads as you would an int. Host names are never
 // looked up here: that takes time, and may fail in ways that a value must not.
 //
 //   absl::StatusOr<SocketAddress> address = SocketAddress::Parse("[::1]:7007");
@@ -19,11 +19,11 @@
 #include <cstdint>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/ref.h"
 
 namespace millrace {
 
@@ -34,6 +34,9 @@ class SocketAddress {
 
   // 127.0.0.1:0, because what nobody set must not be reachable from outside.
   SocketAddress() : SocketAddress(Loopback(0)) {}
+  SocketAddress(const SocketAddress& other);
+  SocketAddress& operator=(const SocketAddress& other);
+  ~SocketAddress();
 
   // Reads one of
   //   127.0.0.1:7007       IPv4
@@ -48,7 +51,7 @@ class SocketAddress {
   static absl::StatusOr<std::vector<SocketAddress>> ParseList(absl::string_view text);
 
   // A port on all addresses, IPv4 and IPv6. Port 0, here and elsewhere, has the system pick one.
-  static SocketAddress Any(uint16_t port) { return SocketAddress(AnyAddress{port}); }
+  static SocketAddress Any(uint16_t port) { return SocketAddress(Kind::kAny, port); }
   // 127.0.0.1, reachable from this machine only.
   static SocketAddress Loopback(uint16_t port);
   // A path, or `@name`. Requires: 1 to kUnixPathBytesMax bytes without NUL; text from outside goes
@@ -65,12 +68,12 @@ class SocketAddress {
   // AF_INET, AF_INET6 (also for "any") or AF_UNIX.
   int family() const;
   // 0 for Unix sockets.
-  uint16_t port() const;
+  uint16_t port() const { return port_; }
   // The same with another port; Unix sockets stay what they are.
   SocketAddress WithPort(uint16_t port) const;
 
-  bool is_any() const { return std::holds_alternative<AnyAddress>(address_); }
-  bool is_unix() const { return std::holds_alternative<std::string>(address_); }
+  bool is_any() const { return kind_ == Kind::kAny; }
+  bool is_unix() const { return kind_ == Kind::kUnix; }
   // As Parse() takes it after `unix:`. Empty if unnamed, or not a Unix socket.
   absl::string_view unix_path() const;
 
@@ -91,20 +94,32 @@ class SocketAddress {
   }
 
  private:
-  struct AnyAddress {
-    uint16_t port;
+  enum class Kind : uint8_t { kAny, kIpv4, kIpv6, kUnix };
+  // A Unix socket is kept as text, its path, or `@` and the abstract name; copies share it.
+  struct Path final : RefCounted<Path> {
+    explicit Path(absl::string_view path) : text(path) {}
+    const std::string text;
   };
-  // A Unix socket is kept as text: its path, or `@` and the abstract name.
-  using Address = std::variant<AnyAddress, sockaddr_in, sockaddr_in6, std::string>;
 
-  explicit SocketAddress(Address address) : address_(std::move(address)) {}
+  explicit SocketAddress(Kind kind, uint16_t port) : ip_(), port_(port), kind_(kind) {}
+  explicit SocketAddress(Ref<Path> path) : path_(std::move(path)), kind_(Kind::kUnix) {}
 
   static SocketAddress FromIpv4(in_addr ip, uint16_t port);
   static SocketAddress FromIpv6(const in6_addr& ip, uint32_t scope, uint16_t port);
+  static SocketAddress FromPath(absl::string_view path) {
+    return SocketAddress(Ref<Path>(new Path(path)));
+  }
   static absl::StatusOr<SocketAddress> ParseIpv6(absl::string_view text);
   static absl::StatusOr<SocketAddress> ParseUnix(absl::string_view text);
 
-  Address address_;
+  // By hand and not a std::variant, which would take 8 bytes more: every connection has one.
+  union {
+    in6_addr ip_;  // An IPv4 address lies in its first four bytes; for "any" it is zero.
+    Ref<Path> path_;
+  };
+  uint32_t scope_ = 0;
+  uint16_t port_ = 0;
+  Kind kind_;
 };
 
 }  // namespace millrace

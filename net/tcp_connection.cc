@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "absl/base/attributes.h"
+#include "absl/base/optimization.h"
 #include "absl/log/check.h"
 #include "absl/log/log.h"
 #include "absl/strings/str_cat.h"
@@ -14,18 +16,17 @@
 namespace millrace {
 namespace {
 
-MonotonicTime After(MonotonicTime since, uint32_t timeout_ms) {
-  if (timeout_ms == 0) return MonotonicTime::InfiniteFuture();
-  return MonotonicTime::FromNanoseconds(since.nanoseconds() + int64_t{timeout_ms} * 1'000'000);
-}
+absl::Status ClosedError() { return absl::FailedPreconditionError("the connection is closed"); }
 
 }  // namespace
 
 void ConnectionHandler::OnEndOfInput(TcpConnection& conn, Buffer&) { conn.CloseAfterFlush(); }
 
-TcpConnection::TcpConnection(ConnectionOwner& owner, std::unique_ptr<Transport> transport,
-                             SocketAddress peer, std::unique_ptr<ConnectionHandler> handler)
+TcpConnection::TcpConnection(ConnectionOwner& owner, Socket socket,
+                             std::unique_ptr<Transport> transport, SocketAddress peer,
+                             std::unique_ptr<ConnectionHandler> handler)
     : owner_(owner),
+      plain_(std::move(socket)),
       transport_(std::move(transport)),
       handler_(std::move(handler)),
       output_(owner.memory().output_pools()),
@@ -36,28 +37,28 @@ TcpConnection::TcpConnection(ConnectionOwner& owner, std::unique_ptr<Transport> 
 
 void TcpConnection::Start() {
   last_read_ = last_write_ = loop().now();
-  absl::StatusOr<Registration> watch = loop().Watch(transport_->socket().fd(), Io::kRead, *this);
+  absl::StatusOr<Registration> watch = loop().Watch(wire().socket().fd(), Io::kRead, *this);
   if (!watch.ok()) return Finish(watch.status());
   registration_ = *std::move(watch);
-  interest_ = Io::kRead;
+  is_.interest = Io::kRead;
   Shake();
   Settle();
   if (!closed()) EnsureTimer();
 }
 
 void TcpConnection::Shake() {
-  const absl::StatusOr<IoResult> result = transport_->Handshake();
-  if (!result.ok()) return Fail(result.status());
-  read_needs_ = Io::kRead;
-  if (result->kind == IoResult::kWantRead) return;
-  if (result->kind == IoResult::kWantWrite) {
-    read_needs_ = Io::kWrite;
+  const IoResult result = wire().Handshake();
+  if (!result.ok()) return Fail(wire().WhyFailed(result));
+  is_.read_needs = Io::kRead;
+  if (result.kind == IoResult::kWantRead) return;
+  if (result.kind == IoResult::kWantWrite) {
+    is_.read_needs = Io::kWrite;
     return;
   }
-  if (result->kind == IoResult::kEnd) {
+  if (result.kind == IoResult::kEnd) {
     return Fail(absl::UnavailableError("the peer left during the handshake"));
   }
-  state_ = State::kOpen;
+  is_.state = State::kOpen;
   last_read_ = last_write_ = loop().now();  // The handshake had a limit of its own.
   told_open_ = true;
   owner_.counters().opened.Increment();
@@ -66,15 +67,43 @@ void TcpConnection::Shake() {
   --in_handler_;
 }
 
+// The way of most messages: what was read is offered, and what the handler gives back is written,
+// with no call that could be spared.
 void TcpConnection::OnIo(Io ready) {
-  if (state_ == State::kHandshaking) {
+  if (ABSL_PREDICT_FALSE(!ordinary() || !is_plain())) return OnIoInOtherConditions(ready);
+  const IoResult result = plain_.Read(owner_.room());
+  if (ABSL_PREDICT_FALSE(result.kind != IoResult::kDone)) return TookNothing(result);
+  TakeInput({owner_.room().data(), result.bytes});
+  if (!ordinary() || !output_.is_borrowed()) return Settle();
+  WriteBorrowed();
+}
+
+void TcpConnection::OnIoInOtherConditions(Io ready) {
+  if (is_.state == State::kHandshaking) {
     Shake();
-    if (state_ == State::kOpen) EnsureTimer();  // The handshake's limit is over, others begin.
+    if (is_.state == State::kOpen) EnsureTimer();  // The handshake's limit is over, others begin.
     return Settle();
   }
-  if (output_blocked_ && Any(ready & write_needs_)) output_blocked_ = false;
+  if (is_.output_blocked && Any(ready & is_.write_needs)) is_.output_blocked = false;
   // What is unread comes before what follows it, above all before the peer's end.
-  if (wants_input() && !must_offer() && Any(ready & read_needs_)) ReadOnce();
+  if (!wants_input() || must_offer() || !Any(ready & is_.read_needs)) return Settle();
+  is_.offer_again = false;  // What comes is offered, and with it what is there.
+  is_.read_needs = Io::kRead;
+  // One read a turn: what is left makes the descriptor ready again, and the neighbours go first.
+  const IoResult result = wire().Read(owner_.room());
+  if (result.kind != IoResult::kDone) return TookNothing(result);
+  TakeInput({owner_.room().data(), result.bytes});
+  Settle();
+}
+
+void TcpConnection::TookNothing(IoResult result) {
+  if (!result.ok()) {
+    Fail(wire().WhyFailed(result));
+  } else if (result.kind == IoResult::kEnd) {
+    TakeEnd();
+  } else if (result.kind == IoResult::kWantWrite) {
+    is_.read_needs = Io::kWrite;
+  }
   Settle();
 }
 
@@ -83,84 +112,83 @@ void TcpConnection::OnEndOfTurn() {
   Settle();
 }
 
-// One read a turn: what is left makes the descriptor ready again, and the neighbours go first.
-inline void TcpConnection::ReadOnce() {
-  const absl::Span<char> room =
-      owner_.memory().receive_buffer().first(owner_.limits().read_bytes_per_turn);
-  const iovec into = {room.data(), room.size()};
-  const absl::StatusOr<IoResult> result = transport_->Read({&into, 1});
-  if (!result.ok()) return Fail(result.status());
-  read_needs_ = result->kind == IoResult::kWantWrite ? Io::kWrite : Io::kRead;
-  if (result->kind == IoResult::kEnd) return TakeEnd();
-  if (result->kind == IoResult::kDone) TakeInput(room.first(result->bytes));
-}
-
-inline void TcpConnection::TakeInput(absl::Span<char> bytes) {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void TcpConnection::TakeInput(absl::Span<char> bytes) {
   last_read_ = loop().now();
   owner_.counters().bytes_read.Add(bytes.size());
-  if (state_ != State::kOpen) return;  // We have taken our leave; this only clears the line.
-  if (!input_.empty()) return TakeMore({bytes.data(), bytes.size()});
+  if (ABSL_PREDICT_FALSE(is_.state != State::kOpen || input_ != nullptr)) {
+    return TakeMore({bytes.data(), bytes.size()});
+  }
   Buffer view = Buffer::Borrow(bytes, bytes.size());
-  may_borrow_ = true;
+  owner_.memory().set_offered(&view);
   Offer(view);
-  may_borrow_ = false;
+  owner_.memory().set_offered(nullptr);
   if (!view.empty()) KeepRest(view);
 }
 
 void TcpConnection::TakeMore(absl::string_view bytes) {
-  input_.Append(bytes);
-  Offer(input_);
+  if (is_.state != State::kOpen) return;  // We have taken our leave; this only clears the line.
+  input_->Append(bytes);
+  OfferRest();
+}
+
+void TcpConnection::OfferRest() {
+  is_.offer_again = false;
+  Offer(*input_);
+  if (input_->empty()) input_.reset();
   CheckRest();
 }
 
 void TcpConnection::KeepRest(Buffer& view) {
-  if (state_ != State::kOpen) return;
-  input_ = std::move(view);  // Which copies it.
+  if (is_.state != State::kOpen) return;
+  input_ = std::make_unique<Buffer>(std::move(view));  // Which copies it.
   CheckRest();
 }
 
 void TcpConnection::CheckRest() {
-  if (state_ != State::kOpen || input_.size() <= owner_.limits().input_bytes_max) return;
+  if (is_.state != State::kOpen || input_ == nullptr) return;
+  if (input_->size() <= owner_.limits().input_bytes_max) return;
   resets_ = true;
   Fail(absl::ResourceExhaustedError(
-      absl::StrCat("the handler left ", input_.size(), " bytes of input unread, more than ",
+      absl::StrCat("the handler left ", input_->size(), " bytes of input unread, more than ",
                    owner_.limits().input_bytes_max, " (input_bytes_max)")));
 }
 
 inline void TcpConnection::Offer(Buffer& input) {
-  offer_again_ = false;
   ++in_handler_;
   handler_->OnData(*this, input);
   --in_handler_;
 }
 
 void TcpConnection::TakeEnd() {
-  peer_ended_ = true;
+  is_.peer_ended = true;
   last_read_ = loop().now();
-  if (state_ != State::kOpen) return;
+  if (is_.state != State::kOpen) return;
   ++in_handler_;
-  handler_->OnEndOfInput(*this, input_);
+  Buffer nothing;
+  handler_->OnEndOfInput(*this, input_ != nullptr ? *input_ : nothing);
   --in_handler_;
-  input_.Clear();  // No more comes that could complete it.
+  input_.reset();  // No more comes that could complete it.
 }
 
 inline bool TcpConnection::MayQueue(uint64_t n) {
-  if (state_ != State::kOpen || ends_write_ || failing_) return false;
-  if (n <= owner_.limits().output_bytes_max - output_.memory_bytes()) return true;
-  AbortAsTooSlow(n);
+  const bool surely_fits = output_.bytes() + n <= owner_.limits().output_bytes_max;
+  return ABSL_PREDICT_TRUE(ordinary() && surely_fits) || MayQueueIfOpen(n);
+}
+
+bool TcpConnection::MayQueueIfOpen(uint64_t n) {
+  const uint64_t max = owner_.limits().output_bytes_max;
+  if (is_.state != State::kOpen || is_.ends_write || is_.failing) return false;
+  if (n <= max - output_.memory_bytes()) return true;
+  Abort(absl::ResourceExhaustedError(
+      absl::StrFormat("to send %d bytes while %d wait would pass %d (output_bytes_max)", n,
+                      output_.memory_bytes(), max)));
   return false;
 }
 
-void TcpConnection::AbortAsTooSlow(uint64_t n) {
-  Abort(absl::ResourceExhaustedError(
-      absl::StrFormat("to send %d bytes while %d wait would pass %d (output_bytes_max)", n,
-                      output_.memory_bytes(), owner_.limits().output_bytes_max)));
-}
-
 inline bool TcpConnection::Queued() {
-  if (output_.bytes() > owner_.limits().output_bytes_high) above_high_ = true;
-  if (!output_.empty()) SettleLater();
-  return !above_high_;
+  if (output_.bytes() > owner_.limits().output_bytes_high) is_.above_high = true;
+  if (in_handler_ == 0 && !output_.empty()) SettleLater();
+  return !is_.above_high;
 }
 
 bool TcpConnection::Send(absl::string_view bytes) {
@@ -181,26 +209,33 @@ bool TcpConnection::Send(const absl::Cord& bytes) {
   return Queued();
 }
 
-// The bytes that the handler was just given wait where they are: Flush() comes before anybody reads
-// again. What is another connection's input, or anybody's memory, is copied.
-bool TcpConnection::Send(Buffer&& bytes) {
-  if (!MayQueue(bytes.size())) return false;
-  if (may_borrow_ && bytes.borrowed() && owner_.memory().Lends(bytes.data())) {
-    output_.AppendBorrowed(bytes.readable());
-    bytes.Clear();
-  } else {
-    Queue(bytes);
-  }
-  return Queued();
+// The bytes that the handler was just given wait where they are: they are written, or copied,
+// before anybody reads again. What is another connection's input, or anybody's memory, is copied.
+inline bool TcpConnection::IsOffered(const Buffer& bytes) const {
+  return in_handler_ > 0 && owner_.memory().offered() == &bytes && bytes.borrowed();
 }
 
-void TcpConnection::Queue(Buffer& bytes) {
-  if (bytes.borrowed()) {
+bool TcpConnection::Send(Buffer&& bytes) {
+  const bool is_alone = ordinary() && output_.empty();
+  const bool fits = bytes.size() <= owner_.limits().output_bytes_max;
+  if (ABSL_PREDICT_FALSE(!is_alone || !fits || !IsOffered(bytes))) return SendBehindOthers(bytes);
+  output_.BorrowAlone(bytes.readable());
+  bytes.Clear();
+  is_.above_high = output_.bytes() > owner_.limits().output_bytes_high;
+  return !is_.above_high;
+}
+
+ABSL_ATTRIBUTE_NOINLINE bool TcpConnection::SendBehindOthers(Buffer& bytes) {
+  if (!MayQueue(bytes.size())) return false;
+  if (IsOffered(bytes)) {
+    output_.AppendBorrowed(bytes.readable());
+  } else if (bytes.borrowed()) {
     output_.Append(bytes.readable());
   } else {
     output_.AppendOwned(std::move(bytes));
   }
   bytes.Clear();
+  return Queued();
 }
 
 bool TcpConnection::SendFile(UniqueFd file, off_t offset, uint64_t count) {
@@ -209,55 +244,80 @@ bool TcpConnection::SendFile(UniqueFd file, off_t offset, uint64_t count) {
   return Queued();
 }
 
-inline void TcpConnection::Flush() {
+void TcpConnection::Flush() {
   for (int i = 0; i < kWritesPerTurnMax; ++i) {
-    if (output_.empty() || output_blocked_ || failing_) break;
+    if (output_.empty() || is_.output_blocked || is_.failing) break;
     WriteSome();
   }
   if (!output_.empty()) {
     output_.OwnBorrowed();
-    if (!output_blocked_ && !failing_) SettleLater();  // Others go first.
+    if (!is_.output_blocked && !is_.failing) SettleLater();  // Others go first.
   }
-  if (above_high_ && output_.bytes() <= owner_.limits().output_bytes_low) {
-    above_high_ = false;
-    tell_writable_ = true;
+  if (is_.above_high && output_.bytes() <= owner_.limits().output_bytes_low) {
+    is_.above_high = false;
+    is_.tell_writable = true;
     ReadAgain();
   }
 }
 
-inline void TcpConnection::WriteSome() {
-  const uint64_t before = output_.bytes();
-  const absl::StatusOr<IoResult> result = output_.WriteTo(*transport_);
-  if (!result.ok()) return Fail(result.status());
+void TcpConnection::WriteSome() {
+  const IoResult result = output_.WriteTo(wire());
+  result.kind == IoResult::kDone ? Wrote(result.bytes) : WroteNotAll(result);
+}
+
+// Requires: ordinary, plain, and nothing waits but what was borrowed.
+inline void TcpConnection::WriteBorrowed() {
+  const absl::string_view bytes = output_.borrowed();
+  const IoResult result = plain_.Write(bytes);
+  if (ABSL_PREDICT_FALSE(result.bytes != bytes.size())) return WroteSomeBorrowed(result);
+  output_.BorrowedIsWritten();
+  Wrote(bytes.size());
+}
+
+ABSL_ATTRIBUTE_NOINLINE void TcpConnection::WroteSomeBorrowed(IoResult result) {
+  WroteNotAll(output_.WroteSomeBorrowed(result));
+  Settle();
+}
+
+inline void TcpConnection::Wrote(size_t n) {
   last_write_ = loop().now();
-  owner_.counters().bytes_written.Add(before - output_.bytes());
-  if (result->kind != IoResult::kDone) WaitToWrite(result->kind);
+  owner_.counters().bytes_written.Add(n);
+}
+
+void TcpConnection::WroteNotAll(IoResult result) {
+  if (!result.ok()) return Fail(wire().WhyFailed(result));
+  if (result.kind == IoResult::kEnd) {
+    return Fail(absl::DataLossError(
+        absl::StrCat("a file being sent ended ", result.bytes, " bytes before its range did")));
+  }
+  Wrote(result.bytes);
+  WaitToWrite(result.kind);
 }
 
 void TcpConnection::WaitToWrite(IoResult::Kind kind) {
-  output_blocked_ = true;
-  write_needs_ = kind == IoResult::kWantRead ? Io::kRead : Io::kWrite;
+  is_.output_blocked = true;
+  is_.write_needs = kind == IoResult::kWantRead ? Io::kRead : Io::kWrite;
   EnsureTimer();
 }
 
 void TcpConnection::TellWritable() {
-  if (!tell_writable_ || failing_ || state_ != State::kOpen || ends_write_) return;
-  tell_writable_ = false;
+  if (!is_.tell_writable || is_.failing || is_.state != State::kOpen || is_.ends_write) return;
+  is_.tell_writable = false;
   ++in_handler_;
   handler_->OnWritable(*this);
   --in_handler_;
   if (!closed()) Flush();
-  if (!closed() && tell_writable_) SettleLater();  // The peer is fast; still, others go first.
+  if (!closed() && is_.tell_writable) SettleLater();  // The peer is fast; still, others go first.
 }
 
 void TcpConnection::Settle() {
-  if (must_offer()) Offer(input_);
+  if (must_offer()) OfferRest();
   if (closed()) return;
-  if (!output_.empty() || above_high_) Flush();
-  if (settled()) return;
+  if (!output_.empty() || is_.above_high) Flush();
+  if (ordinary() && output_.empty()) return;  // The usual end of a message.
   TellWritable();
   if (closed()) return;
-  if (failing_) return Finish(why_);
+  if (is_.failing) return Finish(why_);
   AdvanceClose();
   if (closed()) return;
   if (must_offer()) SettleLater();  // Once in a turn: others go first.
@@ -272,36 +332,36 @@ inline void TcpConnection::SettleLater() {
 }
 
 void TcpConnection::AdvanceClose() {
-  if (state_ == State::kFlushing) input_.Clear();  // Nobody will be asked to read it.
+  if (is_.state == State::kFlushing) input_.reset();  // Nobody will be asked to read it.
   if (!output_.empty()) return;
   // Closing the socket tells the peer as well, when it is all we still have to do.
-  if (state_ == State::kFlushing && peer_ended_) return Finish(absl::OkStatus());
-  const bool ends = state_ == State::kFlushing || ends_write_;
-  if (ends && !write_ended_ && !output_blocked_) SendEnd();
-  if (failing_) return Finish(why_);
-  if (!write_ended_) return;
-  if (state_ == State::kFlushing) {
-    state_ = State::kLingering;
+  if (is_.state == State::kFlushing && is_.peer_ended) return Finish(absl::OkStatus());
+  const bool ends = is_.state == State::kFlushing || is_.ends_write;
+  if (ends && !is_.write_ended && !is_.output_blocked) SendEnd();
+  if (is_.failing) return Finish(why_);
+  if (!is_.write_ended) return;
+  if (is_.state == State::kFlushing) {
+    is_.state = State::kLingering;
     last_write_ = loop().now();  // Our end may have been sent long ago.
     EnsureTimer();
   }
-  if (peer_ended_) Finish(absl::OkStatus());
+  if (is_.peer_ended) Finish(absl::OkStatus());
 }
 
 void TcpConnection::SendEnd() {
-  const absl::StatusOr<IoResult> result = transport_->CloseWrite();
-  if (!result.ok()) return Fail(result.status());
+  const IoResult result = wire().CloseWrite();
+  if (!result.ok()) return Fail(wire().WhyFailed(result));
   last_write_ = loop().now();
-  if (result->kind == IoResult::kDone) {
-    write_ended_ = true;
+  if (result.kind == IoResult::kDone) {
+    is_.write_ended = true;
     return;
   }
-  WaitToWrite(result->kind);
+  WaitToWrite(result.kind);
 }
 
 void TcpConnection::Fail(absl::Status why) {
-  if (failing_) return;  // The first reason is the cause of the others.
-  failing_ = true;
+  if (is_.failing) return;  // The first reason is the cause of the others.
+  is_.failing = true;
   why_ = std::move(why);
 }
 
@@ -312,16 +372,21 @@ void TcpConnection::Abort(absl::Status why) {
   SettleLater();
 }
 
+void TcpConnection::CloseWire() {
+  plain_.socket() = Socket();
+  transport_.reset();
+}
+
 // Everything is settled before the handler hears of it, and nothing is done after but to die.
 void TcpConnection::Finish(const absl::Status& why) {
   if (closed()) return;
-  state_ = State::kClosed;
+  is_.state = State::kClosed;
   Cancel();
   registration_.EndBeforeClose();
   // Where output is dropped, a clean end would have the peer take what it got for all there is.
   // Where none is, what the kernel still holds is delivered.
-  if (resets_ || !output_.empty()) transport_->socket().ResetOnClose();
-  transport_.reset();
+  if (resets_ || !output_.empty()) wire().socket().ResetOnClose();
+  CloseWire();
   output_.Clear();
   ConnectionCounters& counters = owner_.counters();
   if (told_open_) {
@@ -336,7 +401,7 @@ void TcpConnection::Finish(const absl::Status& why) {
 }
 
 void TcpConnection::TellDrain() {
-  if (state_ != State::kOpen || failing_) return;
+  if (is_.state != State::kOpen || is_.failing) return;
   ++in_handler_;
   handler_->OnDrain(*this);
   --in_handler_;
@@ -344,150 +409,67 @@ void TcpConnection::TellDrain() {
 }
 
 void TcpConnection::PauseReading() {
-  CHECK_LT(pauses_, std::numeric_limits<uint16_t>::max());
-  if (pauses_++ == 0) SettleLater();
+  CHECK_LT(is_.pauses, std::numeric_limits<uint16_t>::max());
+  if (is_.pauses++ == 0) SettleLater();
 }
 
 void TcpConnection::ResumeReading() {
-  CHECK_GT(pauses_, 0) << "ResumeReading() without PauseReading()";
-  if (--pauses_ > 0 || closed()) return;
+  CHECK_GT(is_.pauses, 0) << "ResumeReading() without PauseReading()";
+  if (--is_.pauses > 0 || closed()) return;
   ReadAgain();
   SettleLater();
 }
 
 // Reading goes on: with what is unread, and with time that counts from now.
 void TcpConnection::ReadAgain() {
-  offer_again_ = true;
+  is_.offer_again = true;
   last_read_ = loop().now();
   if (read_timeout_ms_ != 0) EnsureTimer();
 }
 
 void TcpConnection::CloseWrite() {
-  if (state_ != State::kOpen) return;
-  ends_write_ = true;
+  if (is_.state != State::kOpen) return;
+  is_.ends_write = true;
   SettleLater();
 }
 
 void TcpConnection::CloseAfterFlush() {
-  if (state_ != State::kOpen) return;
-  state_ = State::kFlushing;
+  if (is_.state != State::kOpen) return;
+  is_.state = State::kFlushing;
   SettleLater();
 }
 
-inline bool TcpConnection::wants_input() const {
-  if (peer_ended_ || failing_) return false;
-  // Else it is the handshake, or waiting for the peer's end.
-  return state_ != State::kOpen || !holds_back();
-}
-
 inline bool TcpConnection::must_offer() const {
-  return offer_again_ && !input_.empty() && state_ == State::kOpen && !holds_back() && !failing_;
-}
-
-// The usual end of a message: all was written, and nothing else is to be done.
-inline bool TcpConnection::settled() const {
-  const bool anything_asked = failing_ | above_high_ | tell_writable_ | output_blocked_ |
-                              ends_write_ | peer_ended_ | (pauses_ > 0);
-  return !anything_asked && state_ == State::kOpen && interest_ == read_needs_ && output_.empty() &&
-         !must_offer();
+  return is_.offer_again && input_ != nullptr && is_.state == State::kOpen && !holds_back() &&
+         !is_.failing;
 }
 
 void TcpConnection::UpdateInterest() {
   Io interest = Io::kNone;
-  if (wants_input()) interest |= read_needs_;
-  if (output_blocked_) interest |= write_needs_;
-  if (interest == interest_) return;
+  if (wants_input()) interest |= is_.read_needs;
+  if (is_.output_blocked) interest |= is_.write_needs;
+  if (interest == is_.interest) return;
   const absl::Status status = registration_.SetInterest(interest);
   if (!status.ok()) return Finish(status);
-  interest_ = interest;
+  is_.interest = interest;
 }
-
-// Why its time is over, if it is; else `next` is when to look again.
-absl::Status TcpConnection::CheckDeadlines(MonotonicTime& next) {
-  next = MonotonicTime::InfiniteFuture();
-  const auto passed = [&](MonotonicTime since, uint32_t timeout_ms) LOOP_ONLY {
-    const MonotonicTime deadline = After(since, timeout_ms);
-    if (deadline > loop().now()) next = std::min(next, deadline);
-    return deadline <= loop().now();
-  };
-  const auto error = [](absl::string_view what, uint32_t timeout_ms) {
-    return absl::DeadlineExceededError(
-        absl::StrCat(what, absl::FormatDuration(absl::Milliseconds(timeout_ms))));
-  };
-  if (state_ == State::kHandshaking) {
-    const uint32_t limit = owner_.timeouts().handshake_ms;
-    return passed(last_read_, limit) ? error("no handshake for ", limit) : absl::OkStatus();
-  }
-  if (state_ == State::kLingering) {
-    const uint32_t limit = owner_.timeouts().linger_ms;
-    return passed(last_write_, limit) ? error("the peer kept its end open for ", limit)
-                                      : absl::OkStatus();
-  }
-  if (output_blocked_ && passed(last_write_, write_timeout_ms_)) {
-    return error("the peer took no output for ", write_timeout_ms_);
-  }
-  if (state_ == State::kOpen && wants_input() && passed(last_read_, read_timeout_ms_)) {
-    return error("no input for ", read_timeout_ms_);
-  }
-  return passed(IdleSince(), idle_timeout_ms_) ? error("idle for ", idle_timeout_ms_)
-                                               : absl::OkStatus();
-}
-
-// Called when a deadline begins or comes nearer. That they move away with each message needs
-// nothing: the timer finds out when it fires, so a message costs two stores and no timer.
-void TcpConnection::EnsureTimer() {
-  MonotonicTime next;
-  if (!CheckDeadlines(next).ok()) next = loop().now();
-  if (!armed() || next < deadline()) loop().timers().ArmAt(*this, next);
-}
-
-void TcpConnection::OnTimer() {
-  MonotonicTime next;
-  absl::Status status = CheckDeadlines(next);
-  if (status.ok()) return loop().timers().ArmAt(*this, next);
-  Fail(std::move(status));
-  Settle();
-}
-
-void TcpConnection::SetIdleTimeout(absl::Duration timeout) {
-  idle_timeout_ms_ = ConnectionTimeouts::ToMilliseconds(timeout);
-  // Idleness is both; but output that waits must not be put off by this.
-  (output_blocked_ ? last_read_ : last_write_) = loop().now();
-  if (!closed()) EnsureTimer();
-}
-
-void TcpConnection::SetReadTimeout(absl::Duration timeout) {
-  read_timeout_ms_ = ConnectionTimeouts::ToMilliseconds(timeout);
-  last_read_ = loop().now();
-  if (!closed()) EnsureTimer();
-}
-
-void TcpConnection::SetWriteTimeout(absl::Duration timeout) {
-  write_timeout_ms_ = ConnectionTimeouts::ToMilliseconds(timeout);
-  last_write_ = loop().now();
-  if (!closed()) EnsureTimer();
-}
-
-namespace {
-absl::Status ClosedError() { return absl::FailedPreconditionError("the connection is closed"); }
-}  // namespace
 
 absl::Status TcpConnection::SetNoDelay(bool on) {
-  return closed() ? ClosedError() : transport_->socket().SetNoDelay(on);
+  return closed() ? ClosedError() : wire().socket().SetNoDelay(on);
 }
 
 absl::Status TcpConnection::SetKeepAlive(const KeepAlive& keep_alive) {
-  return closed() ? ClosedError() : transport_->socket().SetKeepAlive(keep_alive);
+  return closed() ? ClosedError() : wire().socket().SetKeepAlive(keep_alive);
 }
 
 absl::StatusOr<tcp_info> TcpConnection::GetTcpInfo() {
   if (closed()) return ClosedError();
-  return transport_->socket().TcpInfo();
+  return wire().socket().TcpInfo();
 }
 
 absl::StatusOr<SocketAddress> TcpConnection::local_address() {
   if (closed()) return ClosedError();
-  return transport_->socket().LocalAddress();
+  return wire().socket().LocalAddress();
 }
 
 }  // namespace millrace

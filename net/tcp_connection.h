@@ -22,6 +22,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 
@@ -40,7 +41,10 @@
 #include "net/connection_owner.h"
 #include "net/event_loop.h"
 #include "net/io_handler.h"
+#include "net/io_result.h"
 #include "net/output_queue.h"
+#include "net/plain_transport.h"
+#include "net/socket.h"
 #include "net/socket_address.h"
 #include "net/timer_wheel.h"
 #include "net/transport.h"
@@ -49,9 +53,10 @@ namespace millrace {
 
 class TcpConnection final : public IoHandler, private TimerEntry, private ListLink<TcpConnection> {
  public:
-  // For ConnectionTable, which also calls Start(), once.
-  TcpConnection(ConnectionOwner& owner, std::unique_ptr<Transport> transport, SocketAddress peer,
-                std::unique_ptr<ConnectionHandler> handler);
+  // For ConnectionTable, which also calls Start(), once. Without a `transport` it is a plain one
+  // over `socket`.
+  TcpConnection(ConnectionOwner& owner, Socket socket, std::unique_ptr<Transport> transport,
+                SocketAddress peer, std::unique_ptr<ConnectionHandler> handler);
   void Start() LOOP_ONLY;
   // Tells the handler OnDrain(), if it is open.
   void TellDrain() LOOP_ONLY;
@@ -90,13 +95,13 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   absl::Status SetKeepAlive(const KeepAlive& keep_alive) LOOP_ONLY;
   absl::StatusOr<tcp_info> GetTcpInfo() LOOP_ONLY;
   // Null once closed.
-  Transport* transport() LOOP_ONLY { return transport_.get(); }
+  Transport* transport() LOOP_ONLY { return closed() ? nullptr : &wire(); }
   const SocketAddress& peer_address() const { return peer_; }
   absl::StatusOr<SocketAddress> local_address() LOOP_ONLY;
 
-  bool closed() const LOOP_ONLY { return state_ == State::kClosed; }
+  bool closed() const LOOP_ONLY { return is_.state == State::kClosed; }
   // Open, and nobody has asked to close or abort it.
-  bool open() const LOOP_ONLY { return state_ == State::kOpen && !failing_; }
+  bool open() const LOOP_ONLY { return is_.state == State::kOpen && !is_.failing; }
   // Open, neither paused nor above the high mark: a handler may take on more.
   bool reads() const LOOP_ONLY { return open() && !holds_back(); }
   EventLoop& loop() const { return owner_.loop(); }
@@ -121,27 +126,63 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
     kClosed,
   };
 
+  Transport& wire() { return transport_ != nullptr ? *transport_ : plain_; }
+  bool is_plain() const { return transport_ == nullptr; }
+  void CloseWire() LOOP_ONLY;
+
+  // What it is up to, in 8 bytes: one comparison tells an ordinary connection from all others.
+  struct Condition {
+    State state = State::kHandshaking;
+    Io read_needs = Io::kRead;  // What the descriptor must be ready for before reading gets on.
+    Io write_needs = Io::kWrite;
+    Io interest = Io::kNone;  // What the loop was told.
+    uint16_t pauses = 0;
+    bool failing : 1 = false;
+    bool above_high : 1 = false;
+    bool tell_writable : 1 = false;
+    bool output_blocked : 1 = false;
+    bool ends_write : 1 = false;  // CloseWrite() was asked for.
+    bool write_ended : 1 = false;
+    bool peer_ended : 1 = false;
+    bool offer_again : 1 = false;
+    uint8_t unused = 0;  // No byte that could differ by chance.
+  };
+
+  // Open, reading, and nothing was asked for: as between two messages.
+  bool ordinary() const {
+    static constexpr Condition kOrdinary = {.state = State::kOpen, .interest = Io::kRead};
+    static_assert(sizeof(Condition) == 8);
+    return std::memcmp(&is_, &kOrdinary, sizeof(is_)) == 0;
+  }
+
   void OnIo(Io ready) override LOOP_ONLY;
+  void OnIoInOtherConditions(Io ready) LOOP_ONLY;
   void OnEndOfTurn() override LOOP_ONLY;
   void OnTimer() override LOOP_ONLY;
 
   void Shake() LOOP_ONLY;
-  void ReadOnce() LOOP_ONLY;
+  void TookNothing(IoResult result) LOOP_ONLY;
   void TakeInput(absl::Span<char> bytes) LOOP_ONLY;
   void TakeMore(absl::string_view bytes) LOOP_ONLY;
   void KeepRest(Buffer& view) LOOP_ONLY;
   void CheckRest() LOOP_ONLY;
   void Offer(Buffer& input) LOOP_ONLY;
+  void OfferRest() LOOP_ONLY;
   void ReadAgain() LOOP_ONLY;
   void TakeEnd() LOOP_ONLY;
 
   // Room for `n` more bytes of output, or reason to drop them.
   bool MayQueue(uint64_t n) LOOP_ONLY;
-  void AbortAsTooSlow(uint64_t n) LOOP_ONLY;
-  void Queue(Buffer& bytes) LOOP_ONLY;
+  bool MayQueueIfOpen(uint64_t n) LOOP_ONLY;
+  bool IsOffered(const Buffer& bytes) const;
+  bool SendBehindOthers(Buffer& bytes) LOOP_ONLY;
   bool Queued() LOOP_ONLY;
   void Flush() LOOP_ONLY;
   void WriteSome() LOOP_ONLY;
+  void WriteBorrowed() LOOP_ONLY;
+  void WroteSomeBorrowed(IoResult result) LOOP_ONLY;
+  void Wrote(size_t n) LOOP_ONLY;
+  void WroteNotAll(IoResult result) LOOP_ONLY;
   void WaitToWrite(IoResult::Kind kind) LOOP_ONLY;
   void TellWritable() LOOP_ONLY;
 
@@ -153,9 +194,13 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   void Fail(absl::Status why) LOOP_ONLY;
   void Finish(const absl::Status& why) LOOP_ONLY;
 
-  bool holds_back() const { return pauses_ > 0 || above_high_; }  // Does not read, though open.
-  bool wants_input() const;
-  bool settled() const;
+  bool holds_back() const {
+    return is_.pauses > 0 || is_.above_high;
+  }  // Does not read, though open.
+  // Unless it is open, this is the handshake, or waiting for the peer's end.
+  bool wants_input() const {
+    return !is_.peer_ended && !is_.failing && (is_.state != State::kOpen || !holds_back());
+  }
   bool must_offer() const;  // There is unread input that the handler is to see again.
   void UpdateInterest() LOOP_ONLY;
   MonotonicTime IdleSince() const { return std::max(last_read_, last_write_); }
@@ -163,33 +208,21 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   absl::Status CheckDeadlines(MonotonicTime& next) LOOP_ONLY;
 
   ConnectionOwner& owner_;
-  std::unique_ptr<Transport> transport_;
+  PlainTransport plain_;
+  std::unique_ptr<Transport> transport_;  // Null: plain_ is it.
   std::unique_ptr<ConnectionHandler> handler_;
   Registration registration_;
-  Buffer input_;  // What the handler left unread.
+  std::unique_ptr<Buffer> input_;  // What the handler left unread, if anything; never empty.
   OutputQueue output_;
   MonotonicTime last_read_, last_write_;  // Progress, or when it was first waited for.
   absl::Status why_;                      // Set once failing_.
 
   uint32_t idle_timeout_ms_, read_timeout_ms_, write_timeout_ms_;  // 0: none.
-  uint16_t pauses_ = 0;
   uint16_t in_handler_ = 0;  // Calls of the handler on the stack.
-  State state_ = State::kHandshaking;
-  Io read_needs_ = Io::kRead;  // What the descriptor must be ready for before reading gets further.
-  Io write_needs_ = Io::kWrite;
-  Io interest_ = Io::kNone;  // What the loop was told.
   bool told_open_ : 1 = false;
-  bool may_borrow_ : 1 = false;  // In OnData(), with input that stands on the receive buffer.
-  bool offer_again_ : 1 = false;
   bool settles_later_ : 1 = false;
-  bool above_high_ : 1 = false;
-  bool tell_writable_ : 1 = false;
-  bool output_blocked_ : 1 = false;
-  bool ends_write_ : 1 = false;  // CloseWrite() was asked for.
-  bool write_ended_ : 1 = false;
-  bool peer_ended_ : 1 = false;
-  bool failing_ : 1 = false;
   bool resets_ : 1 = false;
+  Condition is_;
 
   const SocketAddress peer_;
 };

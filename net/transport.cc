@@ -7,18 +7,16 @@
 #include <array>
 #include <cerrno>
 
-#include "absl/status/status.h"
-
 namespace millrace {
 
-absl::StatusOr<IoResult> Transport::SendFile(int file, off_t offset, size_t count) {
+IoResult Transport::SendFile(int file, off_t offset, size_t count) {
   std::array<char, 16 * 1024> piece;
   ssize_t n;
   do {
     n = pread(file, piece.data(), std::min(count, piece.size()), offset);
   } while (n < 0 && errno == EINTR);
-  if (n < 0) return absl::ErrnoToStatus(errno, "pread");
-  if (n == 0) return IoResult{IoResult::kEnd};
+  if (n < 0) return IoResult::Failed(IoCall::kPread, errno);
+  if (n == 0) return IoResult::kEnd;
   const iovec from = {piece.data(), static_cast<size_t>(n)};
   return Write({&from, 1});
 }

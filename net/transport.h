@@ -4,9 +4,9 @@
 // the socket as they are; TLS is another. Owned by its TcpConnection. Loop-only. Every
 // implementation passes transport_contract_test.
 //
-//   absl::StatusOr<IoResult> result = transport.Read({&into, 1});
-//   if (!result.ok()) Close(result.status());                  // Broken, and stays so.
-//   if (result->kind == IoResult::kWantRead) WaitUntilReadable();
+//   const IoResult result = transport.Read(room);
+//   if (!result.ok()) Close(transport.WhyFailed(result));      // Broken, and stays so.
+//   if (result.kind == IoResult::kWantRead) WaitUntilReadable();
 //
 // kWantRead and kWantWrite say what the descriptor must be ready for before the same call can get
 // further; a transport that encrypts may need to write in order to read.
@@ -21,9 +21,11 @@
 #include <memory>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "base/thread_role.h"
+#include "net/io_result.h"
 #include "net/socket.h"
 
 namespace millrace {
@@ -41,17 +43,24 @@ class Transport {
   virtual Socket& socket() = 0;
 
   // Called until it says kDone, before anything else.
-  virtual absl::StatusOr<IoResult> Handshake() LOOP_ONLY = 0;
+  virtual IoResult Handshake() LOOP_ONLY = 0;
   // kDone with 1 or more bytes; kEnd, from then on, when the peer ended its stream in good order.
   // What there is no room for makes the descriptor readable again: nothing is held back in secret.
-  virtual absl::StatusOr<IoResult> Read(absl::Span<const iovec> into) LOOP_ONLY = 0;
+  virtual IoResult Read(absl::Span<char> into) LOOP_ONLY = 0;
   // kDone with what was taken: less than offered only if there is no more room.
-  virtual absl::StatusOr<IoResult> Write(absl::Span<const iovec> from) LOOP_ONLY = 0;
+  virtual IoResult Write(absl::Span<const iovec> from) LOOP_ONLY = 0;
+  // One piece.
+  IoResult Write(absl::string_view bytes) LOOP_ONLY {
+    const iovec from = {const_cast<char*>(bytes.data()), bytes.size()};
+    return Write({&from, 1});
+  }
   // Sends up to `count` (> 0) bytes of `file` from `offset`. kEnd if the file ends there. Here:
   // reads a piece and writes it.
-  virtual absl::StatusOr<IoResult> SendFile(int file, off_t offset, size_t count) LOOP_ONLY;
+  virtual IoResult SendFile(int file, off_t offset, size_t count) LOOP_ONLY;
   // Ends our stream; the peer reads kEnd after all that was written. Called until it says kDone.
-  virtual absl::StatusOr<IoResult> CloseWrite() LOOP_ONLY = 0;
+  virtual IoResult CloseWrite() LOOP_ONLY = 0;
+  // What the last call's kFailed means. Here: what its errno means; who knows more says so.
+  virtual absl::Status WhyFailed(const IoResult& result) LOOP_ONLY { return result.status(); }
 };
 
 // Makes the transport of a new connection. Empty means plain. Several loops call it at once.

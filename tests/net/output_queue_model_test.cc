@@ -58,7 +58,8 @@ class OutputQueueModelTest : public OutputQueueTest, public ::testing::WithParam
     if (queue().empty()) return;
     sink_.room = random_.Below(3) == 0 ? Sink::kMuch : random_.Below(6000);
     sink_.per_call = 1 + random_.Below(3000);
-    ASSERT_TRUE(queue().WriteTo(sink_).ok());
+    const IoResult result = queue().WriteTo(sink_);
+    ASSERT_TRUE(result.ok() && result.kind != IoResult::kEnd) << result;
   }
 
   // As at the end of a handler's call: what was lent is written over.

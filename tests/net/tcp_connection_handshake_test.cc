@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <memory>
 #include <string>
 #include <utility>
@@ -12,9 +13,11 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "base/unique_fd.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "net/io_result.h"
 #include "net/plain_transport.h"
 #include "net/tcp_connection.h"
 #include "tests/support/connection_test.h"
@@ -44,59 +47,69 @@ class CeremoniousTransport final : public Transport {
 
   Socket& socket() override { return plain_.socket(); }
 
-  absl::StatusOr<IoResult> Handshake() override {
+  IoResult Handshake() override {
     ++ceremony_.handshakes;
     for (; round_ < ceremony_.handshake.size(); ++round_) {
       char byte;
-      const iovec into = {&byte, 1};
       if (ceremony_.handshake[round_] == IoResult::kWantRead) {
-        absl::StatusOr<IoResult> result = plain_.Read({&into, 1});
-        if (!result.ok() || result->kind != IoResult::kDone) return result;
+        const IoResult result = plain_.Read({&byte, 1});
+        if (result.kind != IoResult::kDone) return result;
       } else if (!std::exchange(waited_, true)) {
-        return IoResult{ceremony_.handshake[round_]};
+        return ceremony_.handshake[round_];
       }
       waited_ = false;
     }
-    if (!ceremony_.handshake_error.ok()) return ceremony_.handshake_error;
-    return IoResult{};
+    return ceremony_.handshake_error.ok() ? IoResult() : Break(ceremony_.handshake_error);
   }
 
-  absl::StatusOr<IoResult> Read(absl::Span<const iovec> into) override {
+  IoResult Read(absl::Span<char> into) override {
     const size_t call = ceremony_.read_calls++;
     if (call < ceremony_.reads.size()) {
       if (ceremony_.reads[call] == IoResult::kWantWrite) TakeFromSocket();
-      return IoResult{ceremony_.reads[call]};
+      return ceremony_.reads[call];
     }
-    if (!ceremony_.read_error.ok()) return ceremony_.read_error;
+    if (!ceremony_.read_error.ok()) return Break(ceremony_.read_error);
     if (held_.empty()) return plain_.Read(into);
-    const size_t n = held_.copy(static_cast<char*>(into[0].iov_base), into[0].iov_len);
+    const size_t n = held_.copy(into.data(), into.size());
     held_.erase(0, n);
-    return IoResult{IoResult::kDone, n};
+    return {IoResult::kDone, n};
   }
 
-  absl::StatusOr<IoResult> Write(absl::Span<const iovec> from) override {
+  IoResult Write(absl::Span<const iovec> from) override {
     const size_t call = ceremony_.write_calls++;
-    if (call < ceremony_.writes.size()) return IoResult{ceremony_.writes[call]};
+    if (call < ceremony_.writes.size()) return ceremony_.writes[call];
     return plain_.Write(from);
   }
 
-  absl::StatusOr<IoResult> CloseWrite() override {
+  IoResult CloseWrite() override {
     const size_t call = ceremony_.goodbye_calls++;
-    if (call < ceremony_.goodbyes.size()) return IoResult{ceremony_.goodbyes[call]};
+    if (call < ceremony_.goodbyes.size()) return ceremony_.goodbyes[call];
     return plain_.CloseWrite();
   }
 
+  absl::Status WhyFailed(const IoResult& result) override {
+    return broken_.ok() ? plain_.WhyFailed(result) : broken_;
+  }
+
  private:
+  // A failure of which an errno does not say enough.
+  IoResult Break(const absl::Status& why) {
+    broken_ = why;
+    return IoResult::Failed(IoCall::kNone, EPROTO);
+  }
+
   // Now nothing tells any more that there is something to read.
   void TakeFromSocket() {
     char bytes[1024];
-    const iovec into = {bytes, sizeof(bytes)};
-    held_.append(bytes, plain_.Read({&into, 1}).value().bytes);
+    const IoResult result = plain_.Read(absl::MakeSpan(bytes));
+    ASSERT_TRUE(result.ok()) << result;
+    held_.append(bytes, result.bytes);
   }
 
   PlainTransport plain_;
   Ceremony& ceremony_;
   std::string held_;
+  absl::Status broken_;
   size_t round_ = 0;
   bool waited_ = false;
 };

@@ -15,7 +15,9 @@
 #include <vector>
 
 #include "absl/base/const_init.h"
+#include "absl/cleanup/cleanup.h"
 #include "absl/synchronization/mutex.h"
+#include "net/system_calls.h"
 
 namespace millrace {
 
@@ -93,9 +95,16 @@ int ScopedFault::hits() const { return Faults::Hits(*this); }
 
 namespace {
 
+// Whether this thread is inside a call that leads through here. What that calls in its turn is the
+// same one, not to be met twice: under a sanitizer millrace_recv() calls recv().
+thread_local bool inside_a_call = false;
+
 // Makes the call as `make(most)`, with what it may move at most, unless a fault has it fail.
 template <typename Make>
 auto Pass(Call call, int fd, Make make) -> decltype(make(size_t{0})) {
+  if (inside_a_call) return make(Fault::kWhole);
+  inside_a_call = true;
+  const absl::Cleanup outside_again = [] { inside_a_call = false; };
   const std::optional<Fault> fault = Faults::Meet(call, fd);
   if (!fault.has_value()) return make(Fault::kWhole);
   if (fault->error == 0) return make(fault->short_bytes);
@@ -151,17 +160,17 @@ MILLRACE_WRAP(kPread, ssize_t, pread, (int fd, void* into, size_t bytes, off_t o
               __real_pread(fd, into, std::min(bytes, most), offset))
 MILLRACE_WRAP(kRead, ssize_t, read, (int fd, void* into, size_t bytes), fd,
               __real_read(fd, into, std::min(bytes, most)))
-MILLRACE_WRAP(kReadv, ssize_t, readv, (int fd, const iovec* pieces, int count), fd,
-              most == millrace::Fault::kWhole
-                  ? __real_readv(fd, pieces, count)
-                  : __real_readv(fd, millrace::Cut(pieces, count, most).data(), count))
 MILLRACE_WRAP(kRecv, ssize_t, recv, (int fd, void* into, size_t bytes, int flags), fd,
               __real_recv(fd, into, std::min(bytes, most), flags))
+MILLRACE_WRAP(kRecv, ssize_t, millrace_recv, (int fd, void* into, size_t bytes), fd,
+              __real_millrace_recv(fd, into, std::min(bytes, most)))
 MILLRACE_WRAP(kSelect, int, select,
               (int end, fd_set* reading, fd_set* writing, fd_set* failing, timeval* timeout), -1,
               __real_select(end, reading, writing, failing, timeout))
 MILLRACE_WRAP(kSend, ssize_t, send, (int fd, const void* from, size_t bytes, int flags), fd,
               __real_send(fd, from, std::min(bytes, most), flags))
+MILLRACE_WRAP(kSend, ssize_t, millrace_send, (int fd, const void* from, size_t bytes), fd,
+              __real_millrace_send(fd, from, std::min(bytes, most)))
 MILLRACE_WRAP(kSendfile, ssize_t, sendfile, (int fd, int file, off_t* offset, size_t bytes), fd,
               __real_sendfile(fd, file, offset, std::min(bytes, most)))
 MILLRACE_WRAP(kSetsockopt, int, setsockopt,

@@ -30,7 +30,7 @@
 namespace millrace {
 
 // Which system call. Code using another one adds it here, in the .cc, and in the BUILD file's list
-// of --wrap flags.
+// of --wrap flags. kRecv and kSend are also millrace_recv() and millrace_send().
 enum class Call {
   kAccept4,
   kBind,
@@ -44,7 +44,6 @@ enum class Call {
   kPoll,
   kPread,
   kRead,
-  kReadv,
   kRecv,
   kSelect,
   kSend,
