@@ -24,9 +24,9 @@ int64_t Histogram::MiddleOf(size_t bucket) {
   return static_cast<int64_t>((upper_bits << shift) + (uint64_t{1} << shift) / 2);
 }
 
-void Histogram::Add(absl::Duration time, int64_t count) {
+void Histogram::AddNanoseconds(int64_t ns, int64_t count) {
   if (count <= 0) return;
-  const int64_t ns = std::max<int64_t>(0, absl::ToInt64Nanoseconds(time));
+  ns = std::max<int64_t>(0, ns);
   const size_t bucket = BucketOf(ns);
   if (bucket >= counts_.size()) counts_.resize(bucket + 1);
   counts_[bucket] += static_cast<uint64_t>(count);

@@ -28,7 +28,11 @@ namespace millrace {
 class Histogram {
  public:
   // Whole nanoseconds are kept; a negative time counts as none. `count` times.
-  void Add(absl::Duration time, int64_t count = 1);
+  void Add(absl::Duration time, int64_t count = 1) {
+    AddNanoseconds(absl::ToInt64Nanoseconds(time), count);
+  }
+  // For hot paths: it takes 2 ns, and making a Duration and taking it apart again 12 more.
+  void AddNanoseconds(int64_t ns, int64_t count = 1);
   void Merge(const Histogram& other);
 
   int64_t count() const { return count_; }

@@ -41,7 +41,7 @@ constexpr int64_t kDescriptorsPerLoop = 5;
 class LoadRun {
  public:
   LoadRun(const LoadOptions& options, OnLoadProgress on_progress)
-      : options_(options), on_progress_(std::move(on_progress)) {}
+      : options_(options), on_progress_(std::move(on_progress)), pattern_(options.frame_bytes()) {}
 
   absl::StatusOr<LoadReport> Run() LOOP_ONLY;
 
@@ -219,6 +219,8 @@ LoadReport LoadRun::Report() const {
     report.sent += tally->sent();
     report.unsent += tally->unsent();
     report.lateness.Merge(tally->lateness());
+    report.client_busy = std::max(report.client_busy, tally->usage().busy());
+    report.client_queued = std::max(report.client_queued, tally->usage().queued());
     errors.Merge(tally->error_tally());
   }
   report.errors = errors.counts();

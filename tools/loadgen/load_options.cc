@@ -2,6 +2,7 @@
 #include "tools/loadgen/load_options.h"
 
 #include "absl/strings/str_cat.h"
+#include "tools/loadgen/pattern.h"
 
 namespace millrace {
 namespace {
@@ -43,6 +44,11 @@ absl::Status LoadOptions::Check() const {
   if (threads < 0) return absl::InvalidArgumentError("threads must not be negative");
   absl::Status status = CheckRange("connections", connections, 10'000'000);
   status.Update(CheckRange("message_bytes", message_bytes, kMessageBytesMax));
+  if (framed && message_bytes < static_cast<int>(Pattern::kPrefixBytes)) {
+    status.Update(absl::InvalidArgumentError(
+        absl::StrCat("a framed message has ", Pattern::kPrefixBytes,
+                     " bytes of length: message_bytes must be that or more, not ", message_bytes)));
+  }
   status.Update(CheckRange("pipeline", pipeline, kPipelineMax));
   if (status.ok() && bytes_in_flight_max() > kBytesInFlightMax) {
     status = absl::InvalidArgumentError(

@@ -35,6 +35,9 @@ struct LoadOptions {
   int threads = 0;  // 0: one for each core that this process may use.
   int connections = 100;
   int message_bytes = 64;
+  // Each message is four bytes of length, the highest first, and that many bytes: for servers of
+  // requests, which reply with the same. message_bytes is all of it, and so 4 or more.
+  bool framed = false;
   int pipeline = 1;  // Messages in flight on a connection, in mode echo.
   // Messages per second of all connections together, whatever comes back: an open loop, in which
   // latency is measured from when a message was due, also if the pipeline was full then. 0: a
@@ -58,6 +61,8 @@ struct LoadOptions {
   // InvalidArgument that says what cannot be.
   absl::Status Check() const;
 
+  // Of the pattern that is sent.
+  uint32_t frame_bytes() const { return framed ? static_cast<uint32_t>(message_bytes) : 0; }
   uint64_t bytes_in_flight_max() const {
     return static_cast<uint64_t>(message_bytes) * static_cast<uint64_t>(pipeline);
   }

@@ -18,7 +18,7 @@
 namespace millrace {
 namespace {
 
-constexpr int kYTicks = 5;
+constexpr int kYTicksMax = 5;
 constexpr int kPointsPerDecade = 60;
 
 // Each colour is readable on the background of its scheme.
@@ -67,17 +67,29 @@ std::string TableHtml(const ReportTable& table) {
   return absl::StrCat(html, "</table>\n");
 }
 
+// Round figures along an axis, the last of which is not below what is to be drawn.
+struct Ticks {
+  explicit Ticks(double value)
+      : step(RoundUpNicely(value / kYTicksMax)),
+        count(std::max(1, static_cast<int>(std::ceil(value / step - 1e-9)))) {}
+
+  double top() const { return step * count; }
+
+  double step;
+  int count;
+};
+
 std::string ThroughputSvg(const LoadReport& report, const std::vector<double>& rates) {
   const double seconds = absl::ToDoubleSeconds(report.measured);
-  const double top = RoundUpNicely(*std::max_element(rates.begin(), rates.end()));
-  LineChart chart("Messages per second over time", {.x_max = seconds, .y_max = top});
+  const Ticks ticks(*std::max_element(rates.begin(), rates.end()));
+  LineChart chart("Messages per second over time", {.x_max = seconds, .y_max = ticks.top()});
   const double x_step = RoundUpNicely(seconds / 8);
   for (double x = 0; x <= seconds * 1.001; x += x_step) {
     chart.AddXTick(x, absl::StrFormat("%g s", x));
   }
-  for (int i = 0; i <= kYTicks; ++i) {
-    const double y = top * i / kYTicks;
-    chart.AddYTick(y, top < kYTicks ? absl::StrFormat("%g", y) : WithCommas(std::llround(y)));
+  for (int i = 0; i <= ticks.count; ++i) {
+    const double y = ticks.step * i;
+    chart.AddYTick(y, ticks.step < 1 ? absl::StrFormat("%g", y) : WithCommas(std::llround(y)));
   }
   const double interval = absl::ToDoubleSeconds(report.throughput.interval());
   for (size_t i = 0; i < rates.size(); ++i) {
@@ -96,10 +108,11 @@ std::string LatencySvg(const Histogram& latency) {
   const absl::Duration unit = worst < absl::Milliseconds(1) ? absl::Microseconds(1)
                               : worst < absl::Seconds(1)    ? absl::Milliseconds(1)
                                                             : absl::Seconds(1);
-  const double top = RoundUpNicely(absl::FDivDuration(worst, unit) * 1.1);
-  LineChart chart("Latency by percentile", {.x_max = decades, .y_max = top});
-  for (int i = 0; i <= kYTicks; ++i) {
-    chart.AddYTick(top * i / kYTicks, ReadableTime(unit * (top * i / kYTicks)));
+  // Room for the labels above the line.
+  const Ticks ticks(absl::FDivDuration(worst, unit) * 1.1);
+  LineChart chart("Latency by percentile", {.x_max = decades, .y_max = ticks.top()});
+  for (int i = 0; i <= ticks.count; ++i) {
+    chart.AddYTick(ticks.step * i, ReadableTime(unit * (ticks.step * i)));
   }
   for (int i = 0; i <= static_cast<int>(decades * kPointsPerDecade); ++i) {
     const double x = static_cast<double>(i) / kPointsPerDecade;

@@ -20,6 +20,12 @@ absl::string_view LatencyTitle(LoadMode mode) {
 constexpr absl::Duration kLatenessMin = absl::Milliseconds(1);
 // Of the latency at the same percentile.
 constexpr double kLatenessShare = 0.1;
+// A thread that has a tenth of its time left waits for the server now and then.
+constexpr double kBusyShare = 0.9;
+// Below that the wait for a core is nothing to speak of.
+constexpr double kQueuedShare = 0.05;
+
+std::string Percent(double share) { return absl::StrFormat("%.0f %%", 100 * share); }
 
 }  // namespace
 
@@ -39,6 +45,8 @@ double LoadReport::sent_per_second() const {
   return seconds > 0 ? static_cast<double>(sent) / seconds : 0;
 }
 
+bool LoadReport::client_was_busy() const { return client_busy >= kBusyShare; }
+
 bool LoadReport::client_was_late() const {
   const absl::Duration late = lateness.Percentile(99);
   return late >= kLatenessMin && late >= kLatenessShare * latency.Percentile(99);
@@ -50,6 +58,11 @@ std::string LoadReport::Note() const {
     absl::StrAppend(&note,
                     "The client was late to send: these are not the server's figures alone. "
                     "Give it more threads or a machine of its own.\n");
+  }
+  if (client_was_busy()) {
+    absl::StrAppend(&note, "A thread of the client was busy ", Percent(client_busy),
+                    " of the time: the client may be the limit, and not the server. See what more "
+                    "threads, a second client or another machine change.\n");
   }
   if (unsent > 0) {
     absl::StrAppend(
@@ -81,6 +94,8 @@ ReportTable LoadReport::Rows() const {
     table.Add("sent late p99", ReadableTime(lateness.Percentile(99)));
     if (unsent > 0) table.Add("not sent", WithCommas(unsent));
   }
+  if (client_busy > 0) table.Add("client busy", Percent(client_busy));
+  if (client_queued >= kQueuedShare) table.Add("client queued", Percent(client_queued));
   table.AddErrors(errors);
   table.AddLatency(LatencyTitle(mode), latency);
   return table;

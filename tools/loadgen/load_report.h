@@ -41,12 +41,19 @@ struct LoadReport {
   int64_t unsent = 0;       // They waited for their pipeline to the end; their latency is so long.
   Histogram lateness = {};  // Of sends: since they were due and there was room. The client's fault.
 
+  // Of the time measured: how much of it the client's busiest thread was on a core, and how much
+  // the one that waited most was ready and had none. Nothing to do with a server elsewhere.
+  double client_busy = 0;
+  double client_queued = 0;
+
   // No byte was wrong, and no connection failed.
   bool ok() const { return errors.empty(); }
   int64_t error_count() const;
   double messages_per_second() const;
   double mib_per_second() const;  // One way; as much went the other.
   double sent_per_second() const;
+  // Whether the rate may be this program's own limit, since a thread of it had hardly a rest.
+  bool client_was_busy() const;
   // Whether latency is to a good part this program's own, since it was late to send.
   bool client_was_late() const;
 

@@ -18,6 +18,10 @@ namespace {
 // From here on messages are sent without being copied; below, copying is cheaper.
 constexpr uint64_t kSharedBytesMin = 16'384;
 
+// A batch of framed messages is put together before it is sent: their lengths are pieces of four
+// bytes.
+constexpr size_t kBatchBytes = 4096;
+
 // Pieces that the time which unsent messages had waited is told in.
 constexpr int64_t kUnsentPieces = 256;
 
@@ -88,7 +92,7 @@ void LoadSession::Connect() {
   began_ = Now();
   failed_ = sent_end_ = false;
   send_at_ = receive_at_ = plan_.pattern.Start(number_, round_++);
-  bytes_in_flight_ = bytes_into_message_ = 0;
+  bytes_in_flight_ = bytes_into_message_ = bytes_received_ = 0;
   oldest_ = messages_in_flight_ = 0;
   client_->Connect();
 }
@@ -128,10 +132,7 @@ bool LoadSession::CheckBytes(absl::string_view bytes) {
   const absl::string_view expected = bytes.substr(0, bytes_in_flight_);
   const std::optional<size_t> wrong = plan_.pattern.FindMismatch(receive_at_, expected);
   if (wrong) {
-    Fail(kWrongError,
-         absl::StrFormat(
-             "a byte came back as 0x%02x and not as 0x%02x", static_cast<uint8_t>(bytes[*wrong]),
-             static_cast<uint8_t>(plan_.pattern.ByteAt(plan_.pattern.Skip(receive_at_, *wrong)))));
+    Fail(kWrongError, WrongByte(bytes[*wrong], *wrong));
   } else if (bytes.size() > bytes_in_flight_) {
     Fail(kWrongError,
          absl::StrCat(bytes.size() - bytes_in_flight_, " bytes more came back than", " were sent"));
@@ -142,10 +143,22 @@ bool LoadSession::CheckBytes(absl::string_view bytes) {
   return false;
 }
 
+// `at`: behind what came back before.
+std::string LoadSession::WrongByte(char got, size_t at) const {
+  const char expected = plan_.pattern.ByteAt(plan_.pattern.Skip(receive_at_, at));
+  const uint64_t offset = bytes_received_ + at;
+  const auto message_bytes = static_cast<uint64_t>(plan_.options.message_bytes);
+  return absl::StrFormat(
+      "byte %d of what came back, which is byte %d of message %d, is 0x%02x and not 0x%02x", offset,
+      offset % message_bytes, offset / message_bytes, static_cast<uint8_t>(got),
+      static_cast<uint8_t>(expected));
+}
+
 // Takes `bytes` off what is in flight. Returns how many messages they complete.
 int LoadSession::CountMessages(uint64_t bytes, MonotonicTime now) {
   const auto message_bytes = static_cast<uint64_t>(plan_.options.message_bytes);
   receive_at_ = plan_.pattern.Skip(receive_at_, bytes);
+  bytes_received_ += bytes;
   bytes_in_flight_ -= bytes;
   bytes_into_message_ += bytes;
   int completed = 0;
@@ -171,16 +184,31 @@ void LoadSession::NoteSent(MonotonicTime since) {
 
 void LoadSession::SendBytes(uint64_t bytes) {
   bytes_in_flight_ += bytes;
-  if (bytes >= kSharedBytesMin) {
+  const bool framed = plan_.options.framed;
+  // Of frames the cord has two pieces each.
+  const uint64_t piece_bytes = framed ? plan_.options.frame_bytes() : bytes;
+  if (piece_bytes >= kSharedBytesMin) {
     conn_->Send(plan_.pattern.Bytes(send_at_, bytes));
     send_at_ = plan_.pattern.Skip(send_at_, bytes);
     return;
   }
+  if (framed) return SendFrames(bytes);
   while (bytes > 0) {
     const absl::string_view piece = plan_.pattern.Piece(send_at_, bytes);
     conn_->Send(piece);
     send_at_ = plan_.pattern.Skip(send_at_, piece.size());
     bytes -= piece.size();
+  }
+}
+
+void LoadSession::SendFrames(uint64_t bytes) {
+  char batch[kBatchBytes];
+  while (bytes > 0) {
+    const size_t part = std::min<uint64_t>(bytes, kBatchBytes);
+    plan_.pattern.Copy(send_at_, {batch, part});
+    conn_->Send(absl::string_view(batch, part));
+    send_at_ = plan_.pattern.Skip(send_at_, part);
+    bytes -= part;
   }
 }
 

@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -100,6 +101,8 @@ class LoadSession {
   void SendMessages(int count, MonotonicTime since) LOOP_ONLY;
   void NoteSent(MonotonicTime since) LOOP_ONLY;
   void SendBytes(uint64_t bytes) LOOP_ONLY;
+  void SendFrames(uint64_t bytes) LOOP_ONLY;
+  std::string WrongByte(char got, size_t at) const;
   bool paced() const { return plan_.options.rate > 0; }
   bool pipeline_full() const { return messages_in_flight_ == sent_.size(); }
   int64_t MessageOf(int64_t n) const { return n * plan_.options.connections + number_; }
@@ -120,7 +123,8 @@ class LoadSession {
   bool failed_ = false;
   bool dropping_ = false;  // OnClose() tells of nothing new.
   bool sent_end_ = false;
-  Pattern::Position send_at_ = 0, receive_at_ = 0;
+  Pattern::Position send_at_, receive_at_;
+  uint64_t bytes_received_ = 0;
   uint64_t bytes_in_flight_ = 0;
   uint64_t bytes_into_message_ = 0;  // That came of the oldest one in flight.
   // When those in flight were sent: a ring, of which `oldest_` is the first.

@@ -27,6 +27,7 @@
 #include "tools/loadgen/error_tally.h"
 #include "tools/loadgen/histogram.h"
 #include "tools/loadgen/rate_series.h"
+#include "tools/loadgen/thread_usage.h"
 
 namespace millrace {
 
@@ -53,13 +54,13 @@ class LoadTally {
   void AddMessage(MonotonicTime sent, MonotonicTime now) {
     live_.messages.Increment();
     if (!measures(now)) return;
-    latency_.Add(now - sent);
+    latency_.AddNanoseconds(now.nanoseconds() - sent.nanoseconds());
     CountMessage(now);
   }
   // One that came back, with a rate.
   void AddPacedMessage(MonotonicTime due, MonotonicTime now) {
     live_.messages.Increment();
-    if (measures(due)) latency_.Add(now - due);
+    if (measures(due)) latency_.AddNanoseconds(now.nanoseconds() - due.nanoseconds());
     if (measures(now)) CountMessage(now);
   }
   // One that is sent now, with a rate: `late` after it was due and its pipeline had room for it.
@@ -76,6 +77,10 @@ class LoadTally {
   void AddLatency(absl::Duration latency) { latency_.Add(latency); }
   // One per connection that failed, or attempt at one.
   void AddError(absl::string_view kind, MonotonicTime now, absl::string_view reason);
+
+  // What the thread did meanwhile.
+  ThreadUsage& usage() { return usage_; }
+  const ThreadUsage& usage() const { return usage_; }
 
   Live& live() { return live_; }
   const Live& live() const { return live_; }
@@ -101,6 +106,7 @@ class LoadTally {
   int64_t messages_ = 0, sent_ = 0, unsent_ = 0;
   Histogram latency_, lateness_;
   RateSeries throughput_;
+  ThreadUsage usage_;
   ErrorTally errors_;
   alignas(64) Live live_;  // A line of its own: readers shall not slow the loop down.
 };

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "tools/loadgen/error_tally.h"
+#include "tools/loadgen/thread_usage.h"
 
 namespace millrace {
 namespace {
@@ -30,6 +31,11 @@ LoadWorker::LoadWorker(EventLoop& loop, const LoadSession::Plan& plan, Share sha
                     AssertOnLoop();
                     for (LoadSession* session : std::exchange(resting_, {})) ConnectLater(*session);
                   }),
+      begin_timer_(loop.timers(),
+                   [this] {
+                     AssertOnLoop();
+                     plan_.tally.usage().Begin(ThreadUsage::SampleNow());
+                   }),
       end_timer_(loop.timers(),
                  [this] {
                    AssertOnLoop();
@@ -62,7 +68,13 @@ void LoadWorker::Start() {
 
 void LoadWorker::Measure(MonotonicTime begin, MonotonicTime end) {
   plan_.tally.SetWindow(begin, end);
-  if (!active_.empty()) end_timer_.ArmAt(end);
+  if (active_.empty()) return;
+  if (begin <= loop_.clock().Now()) {  // Without a warmup it always is.
+    plan_.tally.usage().Begin(ThreadUsage::SampleNow());
+  } else {
+    begin_timer_.ArmAt(begin);
+  }
+  end_timer_.ArmAt(end);
 }
 
 void LoadWorker::Pace(MonotonicTime start) {
@@ -185,6 +197,8 @@ void LoadWorker::SettleFirst(LoadSession& session) {
 void LoadWorker::Retire(LoadSession& session) {
   SettleFirst(session);
   if (active_.erase(&session) == 0 || !active_.empty()) return;
+  plan_.tally.usage().End(ThreadUsage::SampleNow());
+  begin_timer_.Cancel();
   end_timer_.Cancel();
   overdue_timer_.Cancel();
   grace_timer_.Cancel();
@@ -194,6 +208,8 @@ void LoadWorker::Retire(LoadSession& session) {
 void LoadWorker::Finish() {
   if (std::exchange(finishing_, true) || active_.empty()) return;
   plan_.tally.EndBy(loop_.clock().Now());
+  plan_.tally.usage().End(ThreadUsage::SampleNow());
+  begin_timer_.Cancel();
   const bool sends_overdue = send_timer_ != nullptr;
   (sends_overdue ? overdue_timer_ : grace_timer_).Arm(plan_.options.grace);
   waiting_.clear();

@@ -98,7 +98,7 @@ class LoadWorker final : public Deferred, private LoadSession::Owner {
   int64_t round_ = 0;
   std::unique_ptr<PreciseTimer> send_timer_;
 
-  Timer rest_timer_, end_timer_, overdue_timer_, grace_timer_;
+  Timer rest_timer_, begin_timer_, end_timer_, overdue_timer_, grace_timer_;
 };
 
 }  // namespace millrace

@@ -9,11 +9,7 @@
 // server that stalls is asked less while it does, and percentiles flatter it. With --rate=N
 // messages are due at their times whatever comes back, and are timed from then.
 //
-// The client is the bottleneck if "sent late p99" is a good part of the latency's p99, if the rate
-// achieved is below the one asked though nothing is "not sent" and p50 is far below connections *
-// pipeline / rate, or if top shows its threads at 100 % each and the server's below. More
-// --threads, a machine of its own or a second client then change the figures; if the server is the
-// bottleneck they do not.
+// docs/loadgen.md tells what is measured, and how to see that it is the server and not the client.
 
 #include <string>
 #include <utility>
@@ -66,14 +62,14 @@ void AddFlags(FlagSet& flags, LoadOptions& options, Outputs& outputs) {
   flags.AddInt("connections", options.connections, 1, 10'000'000, "how many at once");
   flags.AddInt("message_bytes", options.message_bytes, 1, kMessageBytesMax,
                "how large a message is");
+  flags.AddSwitch("framed", options.framed,
+                  "each message is four bytes of length, the highest first, and the rest of "
+                  "message_bytes: for servers of requests that reply with the same");
   flags.AddInt("pipeline", options.pipeline, 1, kPipelineMax,
                "messages in flight on each connection, in mode echo");
   flags.AddInt("rate", options.rate, 0, kRateMax,
                "messages per second in total, in mode echo, timed from when each was due, also if "
-               "its pipeline was full then; 0: each that comes back is answered by the next. The "
-               "client is the bottleneck, and needs more threads or a machine of its own, if "
-               "'sent late p99' is a good part of the latency's p99, or if its threads are at "
-               "100 % and the server's are not");
+               "its pipeline was full then; 0: each that comes back is answered by the next");
   flags.AddDuration("duration", options.duration, absl::Milliseconds(1), "how long is measured");
   flags.AddDuration("warmup", options.warmup, absl::ZeroDuration(),
                     "how long the load is on before that, with all connections open");

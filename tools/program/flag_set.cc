@@ -64,6 +64,17 @@ void FlagSet::AddInt(absl::string_view name, int& value, int min, int max, absl:
        .read = read});
 }
 
+void FlagSet::AddSwitch(absl::string_view name, bool& value, absl::string_view help) {
+  const auto read = [&value](absl::string_view text) {
+    if (text != "true" && text != "false") {
+      return absl::InvalidArgumentError("must be true or false, or stand alone");
+    }
+    value = text == "true";
+    return absl::OkStatus();
+  };
+  Add({.name = std::string(name), .help = std::string(help), .read = read});
+}
+
 void FlagSet::AddDuration(absl::string_view name, absl::Duration& value, absl::Duration min,
                           absl::string_view help) {
   const auto read = [&value, min](absl::string_view text) {
@@ -159,7 +170,9 @@ absl::Status FlagSet::ParseOne(absl::Span<const absl::string_view>& arguments) {
   if (flag == nullptr) {
     return absl::InvalidArgumentError(absl::StrCat("--", name, ": no such flag; see --help"));
   }
-  if (equals == absl::string_view::npos) {
+  if (equals == absl::string_view::npos && flag->value.empty()) {
+    text = "true";
+  } else if (equals == absl::string_view::npos) {
     if (arguments.empty() || absl::StartsWith(arguments[0], "--")) {
       return absl::InvalidArgumentError(
           absl::StrCat("--", name, ": needs a value: --", name, "=", flag->value));
@@ -178,7 +191,8 @@ std::string FlagSet::Help() const {
   for (const Flag& flag : flags_) {
     std::string help = flag.help;
     if (!flag.initial.empty()) absl::StrAppend(&help, " (default ", flag.initial, ")");
-    rows.emplace_back(absl::StrCat("  --", flag.name, "=", flag.value), std::move(help));
+    const absl::string_view equals = flag.value.empty() ? "" : "=";
+    rows.emplace_back(absl::StrCat("  --", flag.name, equals, flag.value), std::move(help));
     width = std::max(width, rows.back().first.size() + 2);
   }
   rows.emplace_back("  --help", "shows this");

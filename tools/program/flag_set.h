@@ -33,7 +33,7 @@ class FlagSet {
  public:
   struct Flag {
     std::string name = "";     // Without the dashes.
-    std::string value = "";    // What stands for its value in --help: "N".
+    std::string value = "";    // What stands for its value in --help: "N"; empty: a switch.
     std::string initial = "";  // Its value if it is not given, for --help; empty: none is shown.
     std::string help = "";
     // Takes the value; called each time the flag is given. Its error need not name the flag.
@@ -45,6 +45,8 @@ class FlagSet {
   // Requires: no flag of this name is there yet. Variables must outlive the parsing.
   void Add(Flag flag);
   void AddInt(absl::string_view name, int& value, int min, int max, absl::string_view help);
+  // --name alone is true; --name=true and --name=false do as well.
+  void AddSwitch(absl::string_view name, bool& value, absl::string_view help);
   // As absl::ParseDuration reads it.
   void AddDuration(absl::string_view name, absl::Duration& value, absl::Duration min,
                    absl::string_view help);

@@ -135,6 +135,19 @@ TEST(HistogramTest, ManyAtOnceAreAsManyOneByOne) {
   }
 }
 
+TEST(HistogramTest, NanosecondsAreAsGoodAsADuration) {
+  Histogram durations, nanoseconds;
+  for (const int64_t ns : {-5, 0, 2047, 2048, 5'000'000}) {
+    durations.Add(absl::Nanoseconds(ns), 2);
+    nanoseconds.AddNanoseconds(ns, 2);
+  }
+  EXPECT_EQ(nanoseconds.count(), 10);
+  EXPECT_EQ(nanoseconds.max(), durations.max());
+  for (const double percent : kPercents) {
+    EXPECT_EQ(nanoseconds.Percentile(percent), durations.Percentile(percent)) << percent;
+  }
+}
+
 TEST(HistogramTest, MergingNothingChangesNothing) {
   Histogram histogram = HistogramOf({7, 8});
   histogram.Merge(Histogram());

@@ -63,6 +63,19 @@ TEST(LoadOptionsTest, ARateHasBounds) {
   }
 }
 
+TEST(LoadOptionsTest, AFramedMessageHasRoomForItsLength) {
+  LoadOptions options = Good();
+  EXPECT_EQ(options.frame_bytes(), 0u);
+  options.framed = true;
+  EXPECT_EQ(options.frame_bytes(), 64u);
+  options.message_bytes = 4;
+  EXPECT_TRUE(options.Check().ok());
+  options.message_bytes = 3;
+  EXPECT_THAT(ErrorOf(options), HasSubstr("message_bytes must be that or more, not 3"));
+  options.framed = false;
+  EXPECT_TRUE(options.Check().ok());
+}
+
 TEST(LoadOptionsTest, WhatIsInFlightIsBounded) {
   LoadOptions options = Good();
   options.message_bytes = kMessageBytesMax;

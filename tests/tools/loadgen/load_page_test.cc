@@ -135,6 +135,15 @@ TEST(LoadPageTest, TheTailIsAsWideAsTheRest) {
   EXPECT_THAT(page, HasSubstr("x=\"618.6\" y=\"292\" text-anchor=\"middle\">99.9 %<"));
 }
 
+// 1,000 a second, and a worst latency of 6 ms: neither fills half of its chart only.
+TEST(LoadPageTest, AxesEndSoonAboveTheLine) {
+  const std::string page = LoadPage(Report(), "loadgen");
+  EXPECT_THAT(page, HasSubstr("text-anchor=\"end\">1,000</text>"));
+  EXPECT_THAT(page, Not(HasSubstr("text-anchor=\"end\">1,200</text>")));
+  EXPECT_THAT(page, HasSubstr("text-anchor=\"end\">8.00 ms</text>"));
+  EXPECT_THAT(page, Not(HasSubstr("text-anchor=\"end\">10.00 ms</text>")));
+}
+
 TEST(LoadPageTest, WhereNothingWasMeasuredThereIsNoChart) {
   const std::string page = LoadPage(LoadReport(), "loadgen");
   EXPECT_THAT(page, Not(HasSubstr("<svg")));

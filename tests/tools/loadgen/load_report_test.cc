@@ -120,6 +120,28 @@ TEST(LoadReportTest, AClientThatCannotKeepUpIsTold) {
   EXPECT_FALSE(report.client_was_late()) << "that is not what made them slow";
 }
 
+TEST(LoadReportTest, HowBusyTheClientWasIsTold) {
+  LoadReport report = Report();
+  report.client_busy = 0.894;
+  report.client_queued = 0.049;
+  EXPECT_THAT(report.ToTable(), HasSubstr("MiB/s                   1929.0\n"
+                                          "client busy               89 %\n"
+                                          "errors                       0\n"));
+  EXPECT_EQ(report.Note(), "");
+  report.client_queued = 0.31;
+  EXPECT_THAT(report.ToTable(), HasSubstr("client busy               89 %\n"
+                                          "client queued             31 %\n"));
+}
+
+TEST(LoadReportTest, AClientThatHadNoRestIsTold) {
+  LoadReport report = Report();
+  report.client_busy = 0.97;
+  EXPECT_TRUE(report.client_was_busy());
+  EXPECT_THAT(report.ToTable(),
+              HasSubstr("\n\nA thread of the client was busy 97 % of the time: "));
+  EXPECT_EQ(report.ToJson(), Report().ToJson()) << "its keys are promised";
+}
+
 TEST(LoadReportTest, WhatWasNotSentIsTold) {
   LoadReport report = PacedReport();
   EXPECT_THAT(report.ToTable(), Not(HasSubstr("not sent")));

@@ -10,10 +10,12 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "net/buffer.h"
+#include "net/codec/length_prefix_codec.h"
 #include "net/function_handler.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
@@ -90,7 +92,7 @@ TEST(LoadTest, AServerThatFlipsABitIsCaught) {
   const LoadReport report = RunLoad(options).value();
   EXPECT_FALSE(report.ok());
   EXPECT_THAT(report.errors, ElementsAre(Pair("wrong_bytes", kConnections)));
-  EXPECT_THAT(report.first_error, HasSubstr("a byte came back as"));
+  EXPECT_THAT(report.first_error, HasSubstr(" of what came back, which is byte 63 of message "));
 }
 
 // Every bit but one is right, of eight million. One connection, so that there is just one
@@ -111,7 +113,72 @@ TEST(LoadTest, AServerThatFlipsOneByteInAMillionIsCaught) {
   const LoadReport report = RunLoad(options).value();
   EXPECT_THAT(report.errors, ElementsAre(Pair("wrong_bytes", 1)));
   EXPECT_THAT(report.first_error, HasSubstr("connection 0 to "));
-  EXPECT_THAT(report.first_error, HasSubstr("a byte came back as 0x"));
+  EXPECT_THAT(report.first_error,
+              HasSubstr("byte 999999 of what came back, which is byte 999 of message 999, is 0x"));
+}
+
+// The server reads the lengths, and finds whole messages.
+void Reply(TcpConnection& conn, Buffer& input) {
+  while (const auto request = LengthPrefixCodec().Decode(input.readable()).value()) {
+    conn.Send(input.readable().substr(0, request->bytes));
+    input.Consume(request->bytes);
+  }
+}
+
+TEST(LoadTest, FramedMessagesOfEverySizeAreRepliedTo) {
+  ServerThread server({.on_data = Reply});
+  LoadOptions options = Options(server);
+  options.connections = 3;
+  options.framed = true;
+  options.duration = absl::Milliseconds(20);
+  for (const auto& [message_bytes, pipeline] :
+       {std::pair(4, 1), {5, 1000}, {64, 16}, {5000, 3}, {20'000, 5}, {200'000, 2}}) {
+    options.message_bytes = message_bytes;
+    options.pipeline = pipeline;
+    const LoadReport report = RunLoad(options).value();
+    EXPECT_TRUE(report.ok()) << message_bytes << ": " << report.first_error;
+    EXPECT_EQ(server.stats().bytes_read, server.stats().bytes_written);
+  }
+}
+
+TEST(LoadTest, FramedTheyMayBeChurnedAndPaced) {
+  ServerThread server({.on_data = Reply});
+  LoadOptions options = Options(server);
+  options.framed = true;
+  options.mode = LoadMode::kChurn;
+  EXPECT_EQ(RunLoad(options)->first_error, "");
+  options.mode = LoadMode::kEcho;
+  options.rate = 2000;
+  options.pipeline = 100;
+  const LoadReport report = RunLoad(options).value();
+  EXPECT_TRUE(report.ok()) << report.first_error;
+  EXPECT_EQ(report.latency.count(), 200);
+}
+
+// The fifth request is answered by an empty message, as if it had failed.
+TEST(LoadTest, AReplyThatIsNotTheRequestIsCaught) {
+  int requests = 0;  // The server's one worker counts.
+  ServerThread server({.on_data = [&requests](TcpConnection& conn, Buffer& input) {
+    if (++requests < 5) return Reply(conn, input);
+    input.Clear();
+    conn.Send(absl::string_view("\0\0\0\0", 4));
+  }});
+  LoadOptions options = Options(server);
+  options.connections = 1;
+  options.framed = true;
+  options.duration = kForEver;
+  const LoadReport report = RunLoad(options).value();
+  EXPECT_THAT(report.errors, ElementsAre(Pair("wrong_bytes", 1)));
+  EXPECT_THAT(report.first_error,
+              HasSubstr("byte 259 of what came back, which is byte 3 of message 4, is 0x00 and "
+                        "not 0x3c"));
+}
+
+TEST(LoadTest, HowBusyTheClientWasIsMeasured) {
+  ServerThread server({.on_data = Echo});
+  const LoadReport report = RunLoad(Options(server)).value();
+  EXPECT_GT(report.client_busy, 0);
+  EXPECT_LE(report.client_busy, 1);
 }
 
 TEST(LoadTest, WithARateThereAreAsManyAsWereDue) {

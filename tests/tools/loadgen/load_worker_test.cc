@@ -162,7 +162,8 @@ TEST_F(LoadWorkerTest, AWrongByteIsFoundAndEndsTheConnection) {
   StartWorker();
   ASSERT_TRUE(WaitUntilDone()) << "nothing is left to wait for";
   EXPECT_THAT(tally_.errors(), ElementsAre(Pair("wrong_bytes", kConnections)));
-  EXPECT_THAT(first_error(), HasSubstr("a byte came back as 0x"));
+  EXPECT_THAT(first_error(),
+              HasSubstr("byte 40 of what came back, which is byte 40 of message 0, is 0x"));
   EXPECT_THAT(first_error(), HasSubstr(options_.addresses[0].ToString()));
 }
 

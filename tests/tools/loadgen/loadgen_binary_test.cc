@@ -14,11 +14,14 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "net/buffer.h"
+#include "net/codec/length_prefix_codec.h"
+#include "net/function_handler.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
 #include "net/tcp_connection.h"
@@ -30,6 +33,7 @@ namespace millrace {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
 using ::testing::Not;
 using ::testing::StartsWith;
 
@@ -210,9 +214,77 @@ TEST_F(LoadgenBinaryTest, WrongBytesMakeItExitWithOneAndSayWhy) {
   const ChildProcess::Result result = RunAgainst(server, {absl::StrCat("--json=", path())});
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_THAT(result.out, HasSubstr("\n  wrong_bytes               10\n"));
-  EXPECT_THAT(result.err, StartsWith("loadgen: 10 errors, the first: connection "));
-  EXPECT_THAT(result.err, HasSubstr("a byte came back as 0x"));
+  EXPECT_THAT(result.err, MatchesRegex("loadgen: 10 errors, the first: connection [0-9]+ to "
+                                       "127.0.0.1:[0-9]+: byte 0 of what came back, which is byte "
+                                       "0 of message 0, is 0x[0-9a-f]{2} and not 0x[0-9a-f]{2}\n"));
   EXPECT_THAT(KeysOf(TextOf(path())), testing::Contains("errors.wrong_bytes"));
+}
+
+// One in a million of all that comes, over all connections: the run goes on with the others.
+TEST_F(LoadgenBinaryTest, OneByteInAMillionMakesItExitWithOneAndSaysWhere) {
+  uint64_t seen = 0;  // The server's one worker counts.
+  ServerThread server({.on_data = [&seen](TcpConnection& conn, Buffer& input) {
+    const uint64_t until_flip = 999'999 - seen % 1'000'000;
+    if (until_flip < input.size()) input.data()[until_flip] ^= 0x10;
+    seen += input.size();
+    Echo(conn, input);
+  }});
+  const ChildProcess::Result result = RunAgainst(server, {"--message_bytes=100000"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.out, HasSubstr("\n  wrong_bytes "));
+  EXPECT_THAT(result.err, MatchesRegex("loadgen: [0-9]+ errors, the first: connection [0-9] to "
+                                       "127.0.0.1:[0-9]+: byte [0-9]+ of what came back, which is "
+                                       "byte [0-9]+ of message [0-9]+, is 0x.. and not 0x..\n"));
+}
+
+TEST_F(LoadgenBinaryTest, EveryOtherFaultOfAServerIsToldByItsKind) {
+  struct {
+    ConnectionFunctions faulty;
+    std::string kind, reason;
+  } cases[] = {
+      {{.on_data =
+            [](TcpConnection& conn, Buffer& input) {
+              input.Clear();
+              conn.CloseAfterFlush();
+            }},
+       "closed",
+       "the server closed while 64 bytes were to come back"},
+      {{.on_data = [](TcpConnection& conn,
+                      Buffer&) { conn.Abort(absl::AbortedError("the test says so")); }},
+       "broken",
+       "recv: Connection reset by peer"},
+      {{.on_data =
+            [](TcpConnection& conn, Buffer& input) {
+              Echo(conn, input);
+              conn.Send("and more");
+            }},
+       "wrong_bytes",
+       "8 bytes more came back than were sent"},
+  };
+  for (auto& [faulty, kind, reason] : cases) {
+    ServerThread server(std::move(faulty));
+    const ChildProcess::Result result = RunAgainst(server, {});
+    EXPECT_EQ(result.exit_code, 1) << kind;
+    EXPECT_THAT(result.out, HasSubstr(absl::StrCat("\n  ", kind, " "))) << result.out;
+    EXPECT_THAT(result.err, StartsWith("loadgen: 10 errors, the first: connection "));
+    EXPECT_THAT(result.err, HasSubstr(reason));
+  }
+}
+
+TEST_F(LoadgenBinaryTest, FramedItAsksServersOfRequests) {
+  ServerThread server({.on_data = [](TcpConnection& conn, Buffer& input) {
+    while (const auto request = LengthPrefixCodec().Decode(input.readable()).value()) {
+      EXPECT_EQ(request->message.size(), 96u);
+      conn.Send(input.readable().substr(0, request->bytes));
+      input.Consume(request->bytes);
+    }
+  }});
+  const ChildProcess::Result result =
+      RunAgainst(server, {"--framed", "--message_bytes=100", "--pipeline=3", "--json=-"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(KeysOf(result.out), kKeys);
+  EXPECT_THAT(result.out, HasSubstr("\"message_bytes\": 100,"));
+  EXPECT_GE(server.stats().bytes_read, 30 * 100);
 }
 
 TEST_F(LoadgenBinaryTest, NoServerMakesItExitWithOneAndSayWhy) {
@@ -246,6 +318,7 @@ TEST_F(LoadgenBinaryTest, BadFlagsAreRefusedInOneLine) {
       {"--report=-", "loadgen: --report=-: must be a file\n"},
       {"--report=/no/such/folder/x.html",
        "loadgen: --report=/no/such/folder/x.html: No such file or directory\n"},
+      {"--framed=yes", "loadgen: --framed=yes: must be true or false, or stand alone\n"},
       {"--rate=-1", "loadgen: --rate=-1: must be a whole number from 0 to 10000000\n"},
       {"--rate=1e3", "loadgen: --rate=1e3: must be a whole number from 0 to 10000000\n"},
       {"--rate=10000001", "loadgen: --rate=10000001: must be a whole number from 0 to 10000000\n"},
@@ -264,7 +337,7 @@ TEST_F(LoadgenBinaryTest, HelpListsItsFlags) {
   EXPECT_EQ(result.exit_code, 0);
   for (const char* flag :
        {"--connect=", "--threads=", "--connections=", "--message_bytes=", "--pipeline=",
-        "--duration=", "--warmup=", "--mode=", "--json=", "--rate=", "--report="}) {
+        "--duration=", "--warmup=", "--mode=", "--json=", "--rate=", "--report=", "--framed "}) {
     EXPECT_THAT(result.out, HasSubstr(flag));
   }
 }

@@ -74,7 +74,7 @@ class OpenLoopTest : public testing::Test {
         [&] { return connected_ >= 0 && open_.size() == static_cast<size_t>(connected_); }));
     begin_ = loop_.clock().Now();
     worker_->Measure(begin_ + options_.warmup, begin_ + options_.warmup + absl::Seconds(1));
-    worker_->Pace(begin_);
+    if (options_.rate > 0) worker_->Pace(begin_);
   }
   size_t received() const {
     size_t bytes = 0;
@@ -163,6 +163,42 @@ TEST_F(OpenLoopTest, AStallIsSeenByEveryMessageThatWasDueInIt) {
   EXPECT_NEAR(absl::ToDoubleMilliseconds(tally_.latency().Percentile(50)), 50, 0.05);
   EXPECT_NEAR(absl::ToDoubleMilliseconds(tally_.latency().Percentile(90)), 90, 0.09);
   EXPECT_EQ(tally_.lateness().max(), absl::ZeroDuration()) << "that was not the client's fault";
+}
+
+// For 200 ms of a second: a fifth of all messages were due then.
+TEST_F(OpenLoopTest, AStallOnceASecondIsInThePercentiles) {
+  options_.pipeline = 1000;
+  Begin();
+  for (uint64_t ms = 1; ms < 1000; ++ms) {
+    if (ms == 400) answers_ = false;
+    if (ms == 600) Resume();
+    loop_.Advance(absl::Milliseconds(1));
+    ASSERT_TRUE(loop_.StepUntil([&] { return received() == ms + 1; }));
+    ASSERT_TRUE(!answers_ || WaitForMessages(ms + 1));
+  }
+  EXPECT_EQ(tally_.latency().count(), 1000);
+  EXPECT_EQ(tally_.latency().Percentile(50), absl::ZeroDuration());
+  EXPECT_NEAR(absl::ToDoubleMilliseconds(tally_.latency().Percentile(99)), 190, 1.1);
+  EXPECT_NEAR(absl::ToDoubleMilliseconds(tally_.latency().Percentile(99.9)), 199, 1.1);
+  EXPECT_NEAR(absl::ToDoubleMilliseconds(tally_.latency().max()), 200, 1.1);
+}
+
+// The same server, asked by a client that waits for it: one message of 800 was slow.
+TEST_F(OpenLoopTest, AClosedLoopHardlySeesAStall) {
+  options_.rate = 0;
+  answers_ = false;
+  Begin();
+  size_t messages = 0;
+  for (int ms = 1; ms < 1000; ++ms) {
+    ASSERT_TRUE(loop_.StepUntil([&] { return received() == messages + 1; }));
+    loop_.Advance(absl::Milliseconds(1));
+    if (ms >= 400 && ms < 600) continue;
+    Answer();
+    ASSERT_TRUE(WaitForMessages(++messages));
+  }
+  EXPECT_EQ(tally_.latency().count(), 799);
+  EXPECT_NEAR(absl::ToDoubleMilliseconds(tally_.latency().Percentile(99)), 1, 0.001);
+  EXPECT_EQ(tally_.latency().max(), absl::Milliseconds(201));
 }
 
 TEST_F(OpenLoopTest, AfterAStallNoMessageIsMissing) {

@@ -24,6 +24,7 @@ class FlagSetTest : public testing::Test {
  protected:
   FlagSetTest() {
     flags_.AddInt("threads", threads_, 0, 64, "worker loops");
+    flags_.AddSwitch("quiet", quiet_, "says less");
     flags_.AddDuration("timeout", timeout_, absl::Milliseconds(1), "how long it takes");
     flags_.AddText("json", "FILE", json_, "where the figures go");
     flags_.AddAddresses("listen", listen_, "where");
@@ -43,6 +44,7 @@ class FlagSetTest : public testing::Test {
   }
 
   int threads_ = 4;
+  bool quiet_ = false;
   absl::Duration timeout_ = absl::Seconds(60);
   std::string json_;
   std::vector<SocketAddress> listen_ = {SocketAddress::Loopback(7007)};
@@ -72,6 +74,23 @@ TEST_F(FlagSetTest, TheValueMayStandBehindTheFlag) {
   ASSERT_TRUE(Parse({"--threads", "2", "--json", "-"}).ok());
   EXPECT_EQ(threads_, 2);
   EXPECT_EQ(json_, "-");
+}
+
+TEST_F(FlagSetTest, ASwitchStandsAlone) {
+  ASSERT_TRUE(Parse({"--quiet", "--threads", "2"}).ok());
+  EXPECT_TRUE(quiet_);
+  EXPECT_EQ(threads_, 2);
+  ASSERT_TRUE(Parse({"--quiet=false"}).ok());
+  EXPECT_FALSE(quiet_);
+  ASSERT_TRUE(Parse({"--quiet=true"}).ok());
+  EXPECT_TRUE(quiet_);
+}
+
+// What stands behind it is not its value.
+TEST_F(FlagSetTest, ASwitchTakesNothingElse) {
+  EXPECT_EQ(ErrorOf({"--quiet=1"}), "--quiet=1: must be true or false, or stand alone");
+  EXPECT_EQ(ErrorOf({"--quiet="}), "--quiet=: must be true or false, or stand alone");
+  EXPECT_EQ(ErrorOf({"--quiet", "yes"}), "unexpected argument \"yes\"; see --help");
 }
 
 TEST_F(FlagSetTest, AddressesComeByCommasAndByRepeating) {
