@@ -4,34 +4,34 @@
 //
 //   bazel run //benchmarks:event_loop_benchmark
 
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 
-#include <atomic>
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/log/check.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
-#include "base/monotonic_time.h"
 #include "base/thread.h"
 #include "base/unique_fd.h"
 #include "benchmark/benchmark.h"
+#include "benchmarks/posts_rows.h"
+#include "benchmarks/turns_rows.h"
 #include "net/event_loop.h"
+#include "net/io_handler.h"
+#include "net/limits.h"
+#include "net/loop_ref.h"
+#include "net/timer_wheel.h"
 
 namespace millrace {
 namespace {
 
-// The loop runs on the first core that we may use, and who posts to it on the second: moved about
-// by the scheduler, the figures would tell of that.
-int LoopsCpu() { return AvailableCpuList().front(); }
-int PostersCpu() {
-  const std::vector<int> cpus = AvailableCpuList();
-  return cpus[1 % cpus.size()];
-}
+// --- Beside other libraries ----------------------------------------------------------------------
 
-// A loop that runs on a thread of its own.
 class RunningLoop {
  public:
   RunningLoop() {
@@ -46,44 +46,76 @@ class RunningLoop {
   }
   ~RunningLoop() { ref_.Stop(); }
 
-  const LoopRef& ref() const { return ref_; }
-  // Waits until all that was posted before has been run.
-  void Flush() {
-    absl::Notification done;
-    CHECK(ref_.Post([&done] { done.Notify(); }));
-    done.WaitForNotification();
+  template <typename Work>
+  void Post(Work work) {
+    CHECK(ref_.Post(std::move(work)));
   }
 
  private:
   LoopRef ref_;
   Thread thread_;
 };
+const bool kPosts = RegisterPosts<RunningLoop>("Millrace");
 
-// The loop is kept busy by what it is given. Each time is a burst from each of `range(0)`
-// producers, from the first post made to the last one run.
-void BM_PostToBusyLoop(benchmark::State& state) {
-  constexpr int64_t kBurst = 200'000;
-  const int64_t producers = state.range(0);
-  RunningLoop loop;
-  int64_t run = 0;  // The loop's.
-  const auto produce = [&] {
-    for (int64_t i = 0; i < kBurst; ++i) CHECK(loop.ref().Post([&run] { ++run; }));
-  };
-  for (auto _ : state) {
-    std::vector<Thread> threads;
-    for (int64_t i = 0; i < producers; ++i) {
-      threads.push_back(Thread::Start({.name = "producer", .cpu = PostersCpu()}, produce).value());
-    }
-    threads.clear();
-    loop.Flush();
+class TurningLoop {
+ public:
+  explicit TurningLoop(const std::vector<int>& eventfds) {
+    for (const int fd : eventfds) readers_.push_back(std::make_unique<Reader>(*this, fd));
   }
-  CHECK_EQ(run, static_cast<int64_t>(state.iterations()) * producers * kBurst);
-  state.SetItemsProcessed(run);
-}
-BENCHMARK(BM_PostToBusyLoop)->ArgName("producers")->Arg(1)->Arg(4)->UseRealTime();
+  void Turn() { loop_->RunOnce(absl::ZeroDuration()); }
+  int64_t events() const { return events_; }
+
+ private:
+  class Reader final : public IoHandler {
+   public:
+    Reader(TurningLoop& owner, int fd)
+        : owner_(owner), fd_(fd), registration_(owner.loop_->Watch(fd, Io::kRead, *this).value()) {}
+
+   private:
+    void OnIo(Io) override {
+      ReadEventFd(fd_);
+      ++owner_.events_;
+    }
+
+    TurningLoop& owner_;
+    const int fd_;
+    const Registration registration_;
+  };
+
+  const std::unique_ptr<EventLoop> loop_ = EventLoop::Create().value();
+  std::vector<std::unique_ptr<Reader>> readers_;
+  int64_t events_ = 0;
+};
+const bool kTurns = RegisterTurns<TurningLoop>("Millrace");
+
+// What the system calls alone cost.
+class RawTurns {
+ public:
+  explicit RawTurns(const std::vector<int>& eventfds) {
+    for (const int fd : eventfds) {
+      epoll_event event = {.events = EPOLLIN, .data = {.fd = fd}};
+      CHECK_EQ(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event), 0);
+    }
+  }
+  void Turn() {
+    const int count =
+        epoll_wait(epoll_.get(), ready_.data(), static_cast<int>(ready_.size()), /*timeout=*/0);
+    for (int i = 0; i < count; ++i) ReadEventFd(ready_[i].data.fd);
+    events_ += count;
+  }
+  int64_t events() const { return events_; }
+
+ private:
+  const UniqueFd epoll_ = UniqueFd(epoll_create1(EPOLL_CLOEXEC));
+  int64_t events_ = 0;
+  std::array<epoll_event, kEventsPerTurnMax> ready_;
+};
+const bool kRawTurns = RegisterTurns<RawTurns>("raw");
+
+// --- What only we have ---------------------------------------------------------------------------
 
 // Both ends on one thread: what a post costs without a second core, a hundred for each turn.
-void BM_PostAndRunOnOneThread(benchmark::State& state) {
+void PostOnOneThread(benchmark::State& state) {
   constexpr int kPosts = 100;
   const auto loop = EventLoop::Create().value();
   const LoopRef ref = loop->ref();
@@ -94,23 +126,17 @@ void BM_PostAndRunOnOneThread(benchmark::State& state) {
   }
   state.SetItemsProcessed(run);
 }
-BENCHMARK(BM_PostAndRunOnOneThread);
+BENCHMARK(PostOnOneThread)->Name("Posts/OneThread/Millrace");
 
-// A turn in which nothing happens: a system call, and the rest.
-void BM_EmptyTurn(benchmark::State& state) {
-  const auto loop = EventLoop::Create().value();
-  for (auto _ : state) loop->RunOnce(absl::ZeroDuration());
-}
-BENCHMARK(BM_EmptyTurn);
-
-// The same with a timer armed, so that the loop has to think about how long to sleep.
-void BM_EmptyTurnWithATimer(benchmark::State& state) {
+// With a timer armed, so that the loop has to think about how long to sleep.
+void EmptyTurnWithTimer(benchmark::State& state) {
   const auto loop = EventLoop::Create().value();
   Timer timer(loop->timers(), [] {});
   timer.Arm(absl::Hours(1));
   for (auto _ : state) loop->RunOnce(absl::ZeroDuration());
+  state.SetItemsProcessed(state.iterations());
 }
-BENCHMARK(BM_EmptyTurnWithATimer);
+BENCHMARK(EmptyTurnWithTimer)->Name("Turns/EmptyWithTimer/Millrace");
 
 class AlwaysReady final : public IoHandler {
  public:
@@ -131,22 +157,22 @@ class AlwaysReady final : public IoHandler {
   Registration registration_;
 };
 
-// `range(0)` descriptors are ready in each turn, and each has its end of turn. Time is for an
+// N descriptors are ready in each turn and stay so, and each has its end of turn. An item is an
 // event.
-void BM_TurnWithEvents(benchmark::State& state) {
+void TurnWithEnds(benchmark::State& state) {
   const auto loop = EventLoop::Create().value();
   int64_t heard = 0;
   std::vector<std::unique_ptr<AlwaysReady>> all;
   while (static_cast<int64_t>(all.size()) < state.range(0)) {
     all.push_back(std::make_unique<AlwaysReady>(*loop, heard));
   }
-  while (state.KeepRunningBatch(state.range(0))) loop->RunOnce(absl::ZeroDuration());
+  for (auto _ : state) loop->RunOnce(absl::ZeroDuration());
   state.SetItemsProcessed(heard);
 }
-BENCHMARK(BM_TurnWithEvents)->ArgName("ready")->Arg(1)->Arg(16)->Arg(256);
+BENCHMARK(TurnWithEnds)->Name("Turns/WithEnds/Millrace")->Arg(1)->Arg(16)->Arg(256);
 
 // A watch begun and ended, with its two system calls.
-void BM_WatchAndEnd(benchmark::State& state) {
+void WatchAndEnd(benchmark::State& state) {
   class Nobody final : public IoHandler {
     void OnIo(Io) override {}
   } nobody;
@@ -156,33 +182,16 @@ void BM_WatchAndEnd(benchmark::State& state) {
     const Registration registration = loop->Watch(fd.get(), Io::kRead, nobody).value();
     benchmark::DoNotOptimize(registration.token());
   }
+  state.SetItemsProcessed(state.iterations());
 }
-BENCHMARK(BM_WatchAndEnd);
-
-// From the post to a loop that sleeps until the poster, who spins meanwhile, sees that it has run.
-void BM_WakeSleepingLoop(benchmark::State& state) {
-  RunningLoop loop;
-  std::atomic<int64_t> run{0};
-  int64_t posted = 0;
-  for (auto _ : state) {
-    const MonotonicTime asleep = Clock::System().Now() + absl::Microseconds(50);
-    while (Clock::System().Now() < asleep) {
-    }
-    const MonotonicTime start = Clock::System().Now();
-    CHECK(loop.ref().Post([&run] { run.fetch_add(1, std::memory_order_release); }));
-    ++posted;
-    while (run.load(std::memory_order_acquire) != posted) {
-    }
-    state.SetIterationTime(absl::ToDoubleSeconds(Clock::System().Now() - start));
-  }
-}
-BENCHMARK(BM_WakeSleepingLoop)->UseManualTime();
+BENCHMARK(WatchAndEnd)->Name("Loop/WatchAndEnd/Millrace");
 
 // With its two descriptors.
-void BM_MakeAndDestroy(benchmark::State& state) {
+void MakeAndDestroy(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(EventLoop::Create().value());
+  state.SetItemsProcessed(state.iterations());
 }
-BENCHMARK(BM_MakeAndDestroy);
+BENCHMARK(MakeAndDestroy)->Name("Loop/MakeAndDestroy/Millrace");
 
 }  // namespace
 }  // namespace millrace

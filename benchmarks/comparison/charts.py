@@ -4,17 +4,19 @@
 import math
 from xml.sax.saxutils import escape
 
-# Of each server: on white, and on black. Millrace's first; these are told apart by most eyes, and
-# by the order of the rows by the others.
+# Of each server: on white, and on black. Millrace's first. Each row has its name as well, for eyes
+# that do not tell them apart.
 COLOURS = [("#0969da", "#4493f8"), ("#bc4c00", "#db6d28"), ("#8250df", "#ab7df8"),
-           ("#1a7f37", "#3fb950"), ("#6e7781", "#8b949e"), ("#bf3989", "#db61a2")]
+           ("#1a7f37", "#3fb950"), ("#bf3989", "#db61a2"), ("#6e7781", "#8b949e"),
+           ("#9a6700", "#d29922"), ("#0a7d7d", "#39c5c5")]
 
 WIDTH = 860
-LABEL_WIDTH = 260  # What stands left of the axis.
+LABEL_WIDTH = 340  # What stands left of the axis.
 VALUE_WIDTH = 70  # And right of it.
-ROW = 15
+ROW = 17
 GAP = 14  # Between groups of rows.
-HEAD = 70  # Title and legend.
+HEAD = 44  # The title.
+TEXT, TITLE = 13, 16  # Sizes, at the width that it is shown in.
 
 
 def style(count):
@@ -31,7 +33,7 @@ def style(count):
         "\n".join(rules), "\n".join(dark))
 
 
-def text(x, y, words, anchor="start", classes="", size=12, weight=400):
+def text(x, y, words, anchor="start", classes="", size=TEXT, weight=400):
     return '<text x="%.1f" y="%.1f" text-anchor="%s" class="%s" font-size="%d" font-weight="%d">%s</text>' % (
         x, y, anchor, classes, size, weight, escape(words))
 
@@ -41,12 +43,11 @@ def line(x1, y1, x2, y2, classes, width=1.0):
         x1, y1, x2, y2, classes, width)
 
 
-def legend(names):
-    parts, x = [], 16.0
-    for number, name in enumerate(names):
-        parts.append('<circle cx="%.1f" cy="50" r="5" class="s%d"/>' % (x + 5, number))
-        parts.append(text(x + 15, 54, name))
-        x += 34 + 7 * len(name)
+def labels(group_title, rows, top):
+    """Left of a group: its title, and a name for each row."""
+    parts = [text(16, top + 13, group_title)]
+    for position, name in enumerate(rows):
+        parts.append(text(LABEL_WIDTH - 12, top + position * ROW + 13, name, "end", "quiet"))
     return parts
 
 
@@ -59,68 +60,75 @@ def drawing(title, description, height, names, parts):
         '<desc id="desc">%s</desc>' % escape(description),
         "<style>\n%s\n</style>" % style(len(names)),
         '<rect class="paper" width="%d" height="%d" rx="6"/>' % (WIDTH, height),
-        text(16, 28, title, size=15, weight=600), *legend(names), *parts, "</svg>", ""])
+        text(16, 28, title, size=TITLE, weight=600), *parts, "</svg>", ""])
 
 
 # --- Ratios: a dot for the median, a line from the least to the most -----------------------------------
 
 class LogScale:
-    """Ratios: twice as much is as far from one as half as much."""
+    """Ratios: twice as much is as far from one as half as much. What lies beyond is at the edge."""
+    LOW, HIGH = 0.4, 2.4
 
-    def __init__(self, values):
-        self.low = min([0.5] + values) / 1.1
-        self.high = max([2.0] + values) * 1.1
+    @classmethod
+    def holds(cls, value):
+        return cls.LOW <= value <= cls.HIGH
 
-    def x(self, value):
-        share = math.log(value / self.low) / math.log(self.high / self.low)
-        return LABEL_WIDTH + share * (WIDTH - LABEL_WIDTH - VALUE_WIDTH)
-
-    def ticks(self):
-        values = [2.0 ** power for power in range(-6, 6)]
-        return [value for value in values if self.low <= value <= self.high]
+    @classmethod
+    def x(cls, value):
+        value = min(max(value, cls.LOW), cls.HIGH)
+        share = math.log(value / cls.LOW) / math.log(cls.HIGH / cls.LOW)
+        return LABEL_WIDTH + 8 + share * (WIDTH - LABEL_WIDTH - VALUE_WIDTH - 8)
 
 
-def ratio_rows(shape_title, rows, names, scale, top):
+TICKS = [0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0]
+
+
+def dot(value, y, colour):
+    """Of the median; a triangle points to one that lies beyond the edge."""
+    x = LogScale.x(value)
+    if LogScale.holds(value):
+        return '<circle cx="%.1f" cy="%.1f" r="4.5" class="%s"/>' % (x, y, colour)
+    tip = -6 if value < LogScale.LOW else 6
+    return '<path d="M %.1f %.1f l %d -5 v 10 z" class="%s"/>' % (x + tip, y, -2 * tip, colour)
+
+
+def ratio_rows(shape_title, rows, names, top):
     """One group: `rows` are {name: Figure}."""
-    parts = [text(LABEL_WIDTH - 12, top + 12, shape_title, "end")]
+    parts = labels(shape_title, rows, top)
     for position, (name, figure) in enumerate(rows.items()):
-        y = top + 8 + position * ROW
+        y = top + 9 + position * ROW
         colour = "s%d" % names.index(name)
-        parts.append(line(scale.x(figure.low), y, scale.x(figure.high), y, colour, 2))
-        parts.append('<circle cx="%.1f" cy="%.1f" r="4.5" class="%s"/>' % (
-            scale.x(figure.median), y, colour))
-        parts.append(text(WIDTH - 14, y + 4, "%.2f" % figure.median, "end", "quiet", 11))
+        parts.append(line(LogScale.x(figure.low), y, LogScale.x(figure.high), y, colour, 2))
+        parts.append(dot(figure.median, y, colour))
+        parts.append(text(WIDTH - 14, y + 4, "%.2f" % figure.median, "end"))
     return parts
 
 
 def ratio_chart(title, description, groups, names):
     """`groups` are (title of the shape, {name: Figure})."""
-    values = [each for _, rows in groups for figure in rows.values()
-              for each in (figure.low, figure.high)]
-    scale = LogScale(values)
     parts, top = [], HEAD + 8
     for shape_title, rows in groups:
-        parts += ratio_rows(shape_title, rows, names, scale, top)
+        parts += ratio_rows(shape_title, rows, names, top)
         top += len(rows) * ROW + GAP
     axis = []
-    for tick in scale.ticks():
-        x = scale.x(tick)
+    for tick in TICKS:
+        x = LogScale.x(tick)
         axis.append(line(x, HEAD, x, top, "one" if tick == 1 else "axis"))
-        axis.append(text(x, top + 16, "%g" % tick, "middle", "quiet", 11))
+        axis.append(text(x, top + 16, "%g" % tick, "middle", "quiet"))
     return drawing(title, description, top + 28, names, axis + parts)
 
 
 # --- Amounts: bars ---------------------------------------------------------------------------------
 
 def amount_rows(group_title, rows, names, most, top):
-    parts = [text(LABEL_WIDTH - 12, top + 12, group_title, "end")]
+    parts = labels(group_title, rows, top)
     room = WIDTH - LABEL_WIDTH - VALUE_WIDTH
     for position, (name, (value, words)) in enumerate(rows.items()):
         y = top + position * ROW
         width = max(1.0, value / most * room)
         parts.append('<rect x="%d" y="%.1f" width="%.1f" height="%d" class="s%d bar"/>' % (
             LABEL_WIDTH, y + 2, width, ROW - 4, names.index(name)))
-        parts.append(text(LABEL_WIDTH + width + 6, y + 12, words, classes="quiet", size=11))
+        parts.append(text(LABEL_WIDTH + width + 6, y + 13, words))
     return parts
 
 

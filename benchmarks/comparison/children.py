@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 
+ENDINGS = [signal.SIGINT, signal.SIGTERM]
 PATIENCE_SECONDS = 60  # With a server that runs under valgrind, say.
 
 
@@ -30,9 +31,18 @@ class Children:
             self.end(process, signal.SIGKILL)
 
     def start(self, command, **options):
-        """Each has a group of its own: what the terminal sends, only we get."""
-        process = subprocess.Popen(command, start_new_session=True, **options)
-        self.running.append(process)
+        """Each has a group of its own: what the terminal sends, only we get.
+
+        A signal waits until we know of the process; the process itself is not to wait.
+        """
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+        try:
+            process = subprocess.Popen(
+                command, start_new_session=True,
+                preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, mask), **options)
+            self.running.append(process)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         return process
 
     def end(self, process, number=signal.SIGTERM):
@@ -83,6 +93,8 @@ def wait_for_port(process, seconds=PATIENCE_SECONDS):
     if not select.select([process.stdout], [], [], seconds)[0]:
         raise Failed("the server did not begin to listen")
     line = process.stdout.readline()
+    if not line:
+        raise Failed("the server did not start")
     match = re.match(r"listening on 127\.0\.0\.1:(\d+)$", line.strip())
     if not match:
         raise Failed("the server's first line was %r" % line)

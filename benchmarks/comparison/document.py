@@ -3,8 +3,10 @@
 
 import os
 import re
+import statistics
+import textwrap
 
-from benchmarks.comparison import charts, comparing, shapes
+from benchmarks.comparison import charts, comparing, figures, goals, micro, shapes
 from benchmarks.comparison.figures import brief
 from benchmarks.comparison.tables import Tables
 
@@ -12,33 +14,39 @@ INTRODUCTION = """\
 # Benchmarks
 
 Millrace beside the libraries that one would take instead, in echo servers that do the same work. Written
-by `//benchmarks:compare`; [how to do it again](#how-to-do-it-again) is at the end. Rows in which another
-one is ahead stay in.
+by `//benchmarks:compare` from what it measured; [how to do it again](#how-to-do-it-again) is at the end.
+Rows in which another one is ahead stay in.
 
 Each server has one thread, on a core of its own, and its client another core, over loopback. A machine
 changes its speed from minute to minute, so a server is never compared but with the **yardstick** that runs
-right before or after it: `raw LT`, the least that a server on epoll can do (level-triggered, one `recv`
-into one shared buffer, one `send` from it; `benchmarks/peers/raw_epoll.cc`). What is shown is the ratio of
+right before or after it: `raw LT`, hardly more than a server on epoll has to do (level-triggered, one
+`recv` into one shared buffer, one `send` from it; `benchmarks/peers/raw_epoll.cc`). What is shown is the ratio of
 the two: the median of {rounds} pairs, with the least and the most. The yardstick is compared with itself as
-well: what that differs by from 1 is noise, and so are differences of less than 0.03. The best one of each
-row is in bold.
+well: what that differs by from 1 is noise, and so are differences of less than {noise:.2f}. The best one of
+each row is in bold.
 
 All protection that Millrace has by default (timeouts, limits, high-water marks) is on. The other servers
 are in `benchmarks/peers`, each in the best manner we know for its library, and have none.
 """
 
+GOALS = (
+    "What Millrace set out to reach on epoll, {count} goals, and what this run says of them: {summary}. *CPU "
+    "time* and *messages/s* are ratios to the yardstick, as below. *Ahead* is who has the better figure, of "
+    "Millrace and the best other library in the same run; *level*, if they differ by less than {noise:.0%}.")
+
 SPEED = """\
 ## CPU time per message
 
 The yardstick's CPU time per message, as the scheduler accounts for it, divided by the server's: more is
-better, and 1 is as good as the least that epoll allows. It is the steadiest measure of speed, since a
-client that is too slow does not spoil it.
+better, and 1 is as good as the yardstick. A client that is too slow does not spoil it, as it does the rate.
+In the charts a dot is the median, its line goes from the least to the most, and a triangle points to a
+median beyond the edge.
 
 ![CPU time per message](benchmarks/cpu.svg)
 
 {cpu}
 
-{single}
+{notes}
 
 ## Messages per second
 
@@ -70,6 +78,14 @@ In user space, as `valgrind --tool=callgrind` counts them; those of a run that o
 {chart}{table}
 """
 
+ALLOCATIONS = """\
+## Allocations per message
+
+Calls of `malloc` and its like, out of the same runs.
+
+{chart}{table}
+"""
+
 MEMORY = """\
 ## Memory per connection
 
@@ -78,6 +94,17 @@ said nothing; after an echo of 64 bytes on each; after one of 16 KiB on each, an
 
 {chart}{table}
 """
+
+MICRO = """\
+## Parts
+
+Parts by themselves, in one process, on Google Benchmark, beside what does the same in other libraries:
+{runs}. `benchmarks/BUILD` says what each row counts. The best one of each row is in bold.
+"""
+
+# Charts of micro-benchmarks: the rows, and how they are called.
+TIMERS_CHART = ["Timers/%s/1000000" % each for each in ("AddCancel", "Rearm", "AddFire")]
+POSTS_CHART = ["Posts/Busy/%d" % each for each in (1, 4)]
 
 
 class Document:
@@ -93,12 +120,32 @@ class Document:
         if not self.results["shapes"]:
             return ""
         return SPEED.format(cpu=self.tables.ratios("cpu"), rate=self.tables.ratios("rate"),
-                            single=self.tables.single_reply_note(), yardstick=self.tables.yardstick()
+                            notes=self.tables.shape_notes(), yardstick=self.tables.yardstick()
                             ).replace("\n\n\n", "\n")
 
-    def counts_text(self, part, template, goals):
-        words = self.tables.counts(part, goals)
-        return words and template.format(chart=self.image(part), table=words)
+    def goals_text(self):
+        verdicts = [standing.verdict for standing in goals.standings(self.results)]
+        said = ["%d %s" % (verdicts.count(each), each)
+                for each in ("met", "within the noise", "not met", "not measured") if each in verdicts]
+        text = GOALS.format(count=len(verdicts), summary=", ".join(said), noise=figures.NOISE)
+        words = ["## Goals", textwrap.fill(text, 110), self.tables.goals(), self.tables.muduo_note()]
+        return "\n\n".join(each for each in words if each) + "\n"
+
+    def counts_text(self, part, template, charted=True):
+        words = self.tables.counts(part)
+        return words and template.format(chart=self.image(part) if charted else "", table=words)
+
+    def micro_text(self):
+        parts = []
+        for subject in micro.SUBJECTS:
+            words = self.tables.micro(subject)
+            chart = self.image(subject.key.lower()) if self.micro_rows(subject.key) else ""
+            if words:
+                parts.append("### %s\n\n%s\n\n%s%s\n" % (
+                    subject.title, textwrap.fill(subject.text, 110), chart, words))
+        rounds = self.results["settings"]["micro_rounds"]
+        runs = "the median of %d runs" % rounds if rounds > 1 else "one run of each"
+        return "\n".join([MICRO.format(runs=runs)] + parts) if parts else ""
 
     def memory_text(self):
         words = self.tables.memory()
@@ -129,13 +176,14 @@ class Document:
                     "\n".join(self.results["commands"])))
 
     def sections(self):
-        texts = [self.speed_text(), self.counts_text("system_calls", CALLS, shapes.CALL_GOALS),
-                 self.counts_text("instructions", INSTRUCTIONS, shapes.INSTRUCTION_GOALS),
-                 self.memory_text(), self.left_out_text(), self.machine_text()]
+        texts = [self.goals_text(), self.speed_text(), self.counts_text("system_calls", CALLS),
+                 self.counts_text("instructions", INSTRUCTIONS),
+                 self.counts_text("allocations", ALLOCATIONS, charted=False), self.memory_text(),
+                 self.micro_text(), self.left_out_text(), self.machine_text()]
         return [text for text in texts if text]
 
     def markdown(self):
-        first = INTRODUCTION.format(rounds=self.results["settings"]["rounds"])
+        first = INTRODUCTION.format(rounds=self.results["settings"]["rounds"], noise=figures.NOISE)
         return "\n".join([first] + self.sections() + [self.again_text()])
 
     def terminal(self):
@@ -158,6 +206,10 @@ class Document:
                 pictures[part + ".svg"] = self.count_chart(part, title)
         if self.results["memory"].get("servers"):
             pictures["memory.svg"] = self.memory_chart()
+        for key, title in (("Timers", "Timers, 1,000,000 outstanding: ns per operation (less is better)"),
+                           ("Posts", "Posts to a busy loop: million tasks/s (more is better)")):
+            if self.micro_rows(key):
+                pictures[key.lower() + ".svg"] = self.micro_chart(key, title)
         return pictures
 
     def ratio_chart(self, what, title):
@@ -166,8 +218,8 @@ class Document:
         for shape in self.results["shapes"]:
             measured = {self.tables.compared_title(key): self.tables.ratio(what, shape, key)
                         for key in keys}
-            groups.append((shapes.SHAPES[shape].title,
-                           {name: figure for name, figure in measured.items() if figure}))
+            rows = {name: figure for name, figure in measured.items() if figure}
+            groups += [(shapes.SHAPES[shape].title, rows)] if rows else []
         shown = [self.tables.compared_title(key) for key in keys]
         names = [name for name in shown if any(name in rows for _, rows in groups)]
         description = "; ".join("%s: %s" % (title, ", ".join(
@@ -179,10 +231,7 @@ class Document:
         names = [self.tables.title(key) for key in self.tables.counted]
         written = [(name, {self.tables.title(key): (value, self.amount(value))
                            for key, value in rows if value is not None}) for name, rows in groups]
-        description = "; ".join("%s: %s" % (name, ", ".join(
-            "%s %s" % (server, words) for server, (_, words) in rows.items()))
-                                for name, rows in written)
-        return charts.amount_chart(title, description, written, names)
+        return charts.amount_chart(title, described(written), written, names)
 
     @staticmethod
     def amount(value):
@@ -202,6 +251,25 @@ class Document:
                                       ("large", "after 16 KiB and 1 s"))]
         return self.amounts("Resident bytes per connection (less is better)", groups)
 
+    def micro_rows(self, key):
+        """Those that a chart shows; none for most subjects."""
+        wanted = {"Timers": TIMERS_CHART, "Posts": POSTS_CHART}.get(key, [])
+        return [row for row in wanted if row in self.results["micro"]]
+
+    def micro_chart(self, key, title):
+        """A library has the colour that it has in the other charts."""
+        groups = []
+        names = [self.tables.title(who) for who in self.tables.counted]
+        for row in self.micro_rows(key):
+            subject, found = micro.subject_of(row), self.results["micro"][row]
+            rows = {}
+            for who in sorted(found, key=self.tables.place):
+                value = subject.shown(statistics.median(found[who]))
+                rows[self.tables.title(who)] = (value, brief(value))
+            groups.append((micro.title_of(row), rows))
+            names += [name for name in rows if name not in names]
+        return charts.amount_chart(title, described(groups), groups, names)
+
     # --- Files -----------------------------------------------------------------------------------
 
     def write(self, folder):
@@ -211,6 +279,12 @@ class Document:
         for name, picture in self.svgs().items():
             write(os.path.join(charts_folder, name), picture)
         write(os.path.join(folder, "benchmarks.md"), self.markdown())
+
+
+def described(groups):
+    """What a chart of amounts shows, for those who do not see it."""
+    return "; ".join("%s: %s" % (name, ", ".join(
+        "%s %s" % (each, words) for each, (_, words) in rows.items())) for name, rows in groups)
 
 
 def write(path, text):

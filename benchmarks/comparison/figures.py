@@ -20,7 +20,9 @@ class Figure:
         return cls(statistics.median(values), min(values), max(values)) if values else None
 
     def __str__(self):
-        return "%s (%s-%s)" % tuple(brief(each) for each in (self.median, self.low, self.high))
+        """One that was counted once has no ends."""
+        ends = [brief(each) for each in (self.median, self.low, self.high)]
+        return ends[0] if self.low == self.high else "%s (%s-%s)" % tuple(ends)
 
 
 def brief(value):
@@ -28,6 +30,11 @@ def brief(value):
     if value >= 100:
         return "{:,.0f}".format(value)
     return ("%.1f" if value >= 10 else "%.2f") % value
+
+
+def plain(value):
+    """A limit as one would say it."""
+    return "{:,g}".format(value)
 
 
 def verdict(figure, goal):

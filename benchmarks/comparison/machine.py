@@ -12,6 +12,9 @@ import subprocess
 from benchmarks.comparison import readings, servers
 
 
+BUSY = 0.7  # Of the load average: from here on somebody else is at work.
+
+
 def first_line(*command):
     """Of what it prints; "" if it is not there."""
     if not shutil.which(command[0]):
@@ -75,8 +78,13 @@ def revision(root):
     return commit + (", changed" if changed else "")
 
 
-def describe(root, cores):
-    """[(what, value)], for the document."""
+def load_average():
+    """How busy the machine was in the last minute, before we came."""
+    return os.getloadavg()[0]
+
+
+def describe(root, cores, load):
+    """[(what, value)], for the document. `load` was taken before anything was measured."""
     server, client = cores
     memory = re.search(r"^MemTotal:\s+(\d+) kB", readings.read("/proc/meminfo"), re.MULTILINE)
     rows = [
@@ -84,6 +92,7 @@ def describe(root, cores):
         ("processor", "%s, %d cores usable" % (cpu_model(), len(usable_cores()))),
         ("server, client on core", "%d, %d" % (server, client)),
         ("memory", "%.0f GiB" % (int(memory[1]) / (1 << 20))),
+        ("load average before", "%.1f" % load),
         ("system", "%s, Linux %s" % (system_name(), platform.release())),
         ("compiler", servers.compiler_version()),
         ("Millrace", revision(root)),

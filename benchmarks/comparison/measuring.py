@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 
-from benchmarks.comparison import children, readings
+from benchmarks.comparison import children, micro, readings
 from benchmarks.comparison.children import Failed
 
 SETTLE_SECONDS = 0.05  # For a server to see the last of its connections end.
@@ -28,26 +28,33 @@ class Laboratory:
     def serving(self, server, shape, tool=()):
         """Runs it, below `tool` if there is one; gives its process and port, and ends it."""
         command = pinned(self.server_core, [*tool, *server.command(shape)])
-        process = self.processes.start(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                       text=True)
-        try:
-            port = children.wait_for_port(process)
-            pid = process.pid if tool[:1] != ("strace",) else children.child_of(process.pid)
-            yield pid, port
-            os.kill(pid, signal.SIGTERM)  # Not the tool: it is to see the server end.
-            code = self.processes.wait(process)
-        finally:
-            self.processes.end(process, signal.SIGKILL)
-        if code != 0:
-            raise Failed("the server ended with exit code %d" % code)
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
+            process = self.processes.start(command, stdout=subprocess.PIPE, stderr=log, text=True)
+            try:
+                port = self.port_of(process, log)
+                pid = process.pid if tool[:1] != ("strace",) else children.child_of(process.pid)
+                yield pid, port
+                os.kill(pid, signal.SIGTERM)  # Not the tool: it is to see the server end.
+                code = self.processes.wait(process)
+            finally:
+                self.processes.end(process, signal.SIGKILL)
+            if code != 0:
+                raise Failed("the server ended with exit code %d%s" % (code, last_words(log)))
 
-    def client_command(self, port, flags, framed=False):
-        program = self.programs.load_client(framed)
+    @staticmethod
+    def port_of(process, log):
+        try:
+            return children.wait_for_port(process)
+        except Failed as failure:
+            raise Failed("%s%s" % (failure, last_words(log))) from None
+
+    def client_command(self, port, flags):
+        program = self.programs.load_client()
         return pinned(self.client_core, [program, "--connect=127.0.0.1:%d" % port, "--json=-", *flags])
 
     def put_load(self, shape, port, seconds):
         """Returns what the client reports."""
-        command = self.client_command(port, shape.load_flags(seconds), shape.framed)
+        command = self.client_command(port, shape.load_flags(seconds))
         text = self.processes.run(command, seconds + children.PATIENCE_SECONDS)
         return readings.read_load(text, in_flight=shape.connections * shape.pipeline)
 
@@ -85,7 +92,7 @@ class Laboratory:
         return load.rate, (after - before) / 1000 / load.messages
 
     def count(self, server, shape, seconds, counter):
-        """What a loaded run costs more than one that only connects, for each message.
+        """{part: what a loaded run costs more than one that only connects, for each message}.
 
         A churned connection is made for its message: there, the other run makes none.
         """
@@ -94,7 +101,7 @@ class Laboratory:
         idle, _ = self.count_once(
             server, shape, counter,
             lambda port: shape.mode != "churn" and self.connect_only(shape, port, 0.2))
-        return (loaded - idle) / messages
+        return {part: (loaded[part] - idle[part]) / messages for part in loaded}
 
     def count_once(self, server, shape, counter, run):
         with tempfile.TemporaryDirectory() as folder:
@@ -102,6 +109,18 @@ class Laboratory:
             with self.serving(server, shape, counter.command(path)) as (_, port):
                 result = run(port)
             return counter.parse(readings.read(path)), result
+
+    def run_benchmark(self, program, quick):
+        """As micro.read_benchmarks() returns it. It has threads, and places them itself."""
+        text = self.processes.run(micro.command(program, quick), micro.TIMEOUT_SECONDS)
+        return micro.read_benchmarks(text)
+
+
+def last_words(log):
+    """The last line that a server wrote to its log; "" if it was silent."""
+    log.seek(0)
+    lines = log.read().split("\n")
+    return "".join(": " + line for line in [line for line in lines if line.strip()][-1:])
 
 
 def pinned(core, command):
@@ -111,23 +130,26 @@ def pinned(core, command):
 class SystemCalls:
     """Counts them with strace."""
     program = "strace"
+    parts = ("system_calls",)
 
     def command(self, path):
         return ("strace", "-f", "-c", "-o", path)
 
     def parse(self, text):
-        return readings.read_system_calls(text)
+        return {"system_calls": readings.read_system_calls(text)}
 
 
 class Instructions:
-    """Counts those of the process itself, not the kernel's, with valgrind."""
+    """Counts those of the process itself, not the kernel's, and its allocations, with valgrind."""
     program = "valgrind"
+    parts = ("instructions", "allocations")
 
     def command(self, path):
         return ("valgrind", "--tool=callgrind", "-q", "--callgrind-out-file=" + path)
 
     def parse(self, text):
-        return readings.read_instructions(text)
+        return {"instructions": readings.read_instructions(text),
+                "allocations": readings.read_allocations(text)}
 
 
 def is_there(counter):

@@ -47,6 +47,30 @@ def read_instructions(text):
     return int(match[1])
 
 
+ALLOCATING = {"malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign", "memalign"}
+
+
+def read_allocations(text):
+    """How often the C library was asked for memory, of a file by callgrind.
+
+    There a function is `(number) name` where it is met first, and `(number)` after that; a line
+    `calls=COUNT ...` stands behind the function that is called, `cfn=`.
+    """
+    names, callee, count = {}, "", 0
+    for line in text.splitlines():
+        match = re.match(r"(c?fn)=\((\d+)\)(?: (.*))?", line)
+        if match:
+            kind, number, name = match.groups()
+            if name:
+                names[number] = re.sub(r"'\d+$", "", name)  # A recursive one is numbered.
+            if kind == "cfn":
+                callee = names.get(number, "")
+        elif line.startswith("calls="):
+            count += int(line[len("calls="):].split()[0]) if callee in ALLOCATING else 0
+            callee = ""
+    return count
+
+
 def read_anonymous_bytes(text):
     """Resident memory that is no file's, of /proc/PID/smaps_rollup."""
     return int(re.search(r"^Anonymous:\s+(\d+) kB", text, re.MULTILINE)[1]) << 10

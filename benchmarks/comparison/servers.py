@@ -25,6 +25,8 @@ PEERS = [
     Peer("raw", "raw LT", "raw_epoll.cc"),
     Peer("asio", "Asio", "asio_echo.cc", "asio/version.hpp", "libasio-dev",
          ("-DASIO_STANDALONE", "-pthread"), "ASIO_VERSION"),
+    Peer("libev", "libev", "libev_echo.cc", "ev.h", "libev-dev", ("-lev",),
+         "EV_VERSION_MAJOR.EV_VERSION_MINOR"),
     Peer("libevent", "libevent", "libevent_echo.cc", "event2/event.h", "libevent-dev",
          ("-levent_core",), "EVENT__VERSION"),
     Peer("libuv", "libuv", "libuv_echo.cc", "uv.h", "libuv1-dev", ("-luv",),
@@ -42,7 +44,9 @@ class Server:
     version: str = ""
 
     def command(self, shape):
-        return list(self.framed if shape.framed else self.echo)
+        """A flag that is given twice counts as given last."""
+        return [*(self.framed if shape.framed else self.echo),
+                *(shape.server_flags if self.key == "millrace" else ())]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,14 +54,13 @@ class Programs:
     """Where Bazel has put ours."""
     folder: str
 
-    TARGETS = ("//examples/echo", "//tools/loadgen", "//benchmarks:framed_server",
-               "//benchmarks:framed_client")
+    TARGETS = ("//examples/echo", "//tools/loadgen", "//benchmarks:framed_server")
 
     def path(self, name):
         return os.path.join(self.folder, name)
 
-    def load_client(self, framed=False):
-        return self.path("benchmarks/framed_client" if framed else "tools/loadgen/loadgen")
+    def load_client(self):
+        return self.path("tools/loadgen/loadgen")
 
     def millrace(self):
         """With all its default limits and timeouts."""

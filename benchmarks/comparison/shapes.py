@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shapes of load that servers are compared in, and what Millrace is to reach in each."""
+"""The shapes of load that servers are compared in."""
 
 import dataclasses
 
@@ -11,9 +11,13 @@ class Shape:
     connections: int
     message_bytes: int = 64
     pipeline: int = 1
-    mode: str = "echo"  # "framed" is not the load client's: framed_client plays it.
+    mode: str = "echo"  # The load client's, or "framed": echo of requests.
     idle_beside: int = 0  # Connections that are open, and silent, meanwhile.
-    goal: float = 0.0  # The yardstick's CPU time per message divided by ours; 0: none.
+    server_flags: tuple = ()  # Of ours, which then is the only one that is compared.
+
+    @property
+    def ours_only(self):
+        return bool(self.server_flags)
 
     @property
     def framed(self):
@@ -22,9 +26,8 @@ class Shape:
     def load_flags(self, seconds, mode=None):
         """The flags of the client, but for where the server is. `mode` replaces the shape's."""
         mode = mode or self.mode
-        flags = ["--connections=%d" % self.connections]
-        if mode != "framed":
-            flags = ["--threads=1", "--mode=" + mode] + flags
+        flags = ["--threads=1", "--framed" if mode == "framed" else "--mode=" + mode,
+                 "--connections=%d" % self.connections]
         if mode != "idle":
             flags.append("--message_bytes=%d" % self.message_bytes)
         if mode in ("echo", "framed"):
@@ -39,29 +42,30 @@ class Shape:
 KIB = 1 << 10
 
 SHAPES = {shape.key: shape for shape in [
-    Shape("c1", "1 connection, 64 B", 1, goal=1.0),
-    Shape("c10", "10 connections, 64 B", 10, goal=1.0),
-    Shape("c100", "100 connections, 64 B", 100, goal=1.0),
-    Shape("c1000", "1,000 connections, 64 B", 1000, goal=1.0),
-    Shape("m4k", "100 connections, 4 KiB", 100, 4 * KIB, goal=1.0),
-    Shape("m16k", "100 connections, 16 KiB", 100, 16 * KIB, goal=1.0),
-    Shape("m64k", "10 connections, 64 KiB", 10, 64 * KIB, goal=1.0),
-    Shape("m1m", "10 connections, 1 MiB", 10, KIB * KIB, goal=1.6),
-    Shape("pipe", "100 connections, 16 x 64 B in flight", 100, pipeline=16, goal=1.0),
-    Shape("framed", "100 connections, 16 requests in flight", 100, pipeline=16, mode="framed",
-          goal=0.9),
-    Shape("churn", "connect, one message, close", 100, mode="churn", goal=1.05),
+    Shape("c1", "1 connection, 64 B", 1),
+    Shape("c1_busy", "1 connection, polling before sleeping", 1,
+          server_flags=("--busy_poll=50us",)),
+    Shape("c10", "10 connections, 64 B", 10),
+    Shape("c100", "100 connections, 64 B", 100),
+    Shape("c100_2loops", "100 connections, 2 loops on one core", 100,
+          server_flags=("--threads=2",)),
+    Shape("c1000", "1,000 connections, 64 B", 1000),
+    Shape("m4k", "100 connections, 4 KiB", 100, 4 * KIB),
+    Shape("m16k", "100 connections, 16 KiB", 100, 16 * KIB),
+    Shape("m64k", "10 connections, 64 KiB", 10, 64 * KIB),
+    Shape("m1m", "10 connections, 1 MiB", 10, KIB * KIB),
+    Shape("pipe", "100 connections, 16 x 64 B in flight", 100, pipeline=16),
+    Shape("framed", "100 connections, 16 requests in flight", 100, pipeline=16, mode="framed"),
+    Shape("churn", "connect, one message, close", 100, mode="churn"),
     Shape("big10k", "10,000 connections, 100 of them talk", 100, idle_beside=9900),
 ]}
 
 QUICK_SHAPES = ["c1", "c100", "m64k", "framed", "churn"]
 
-# Where system calls and instructions are counted. Goals: at most so many.
-COUNTED_SHAPES = ["c1", "c100", "churn"]
+# Where system calls, instructions and allocations are counted.
+COUNTED_SHAPES = ["c1", "c100", "c100_2loops", "churn"]
 QUICK_COUNTED_SHAPES = ["c100"]
-CALL_GOALS = {"c100": 2.05, "churn": 7.4}
-INSTRUCTION_GOALS = {"c100": 200}
-MEMORY_GOAL = 320
+CHECKED_SHAPES = ["c100", "churn"]
 
 
 def named(text, default):

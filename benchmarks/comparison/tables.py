@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Results as tables, in Markdown that is also read as it is."""
 
-from benchmarks.comparison import comparing, figures, shapes
+import textwrap
+
+from benchmarks.comparison import comparing, figures, goals, micro, shapes
 from benchmarks.comparison.figures import Figure
 
 YARDSTICK = "raw"
@@ -35,11 +37,16 @@ class Tables:
         self.counted = keys + [YARDSTICK]
 
     def title(self, key):
-        return self.titles.get(key, "raw LT")
+        return self.titles.get(key) or micro.name_of(key)
 
     def compared_title(self, key):
         """Where it is compared with the yardstick: with itself, that is."""
         return "raw LT again" if key == YARDSTICK else self.title(key)
+
+    def place(self, who):
+        """Where it stands in each table and chart; ways of our own stand beside us."""
+        order = [goals.OWN] + self.peers
+        return order.index(who) if who in order else len(order) if who == YARDSTICK else 0.5
 
     # --- Ratios ----------------------------------------------------------------------------------
 
@@ -49,24 +56,39 @@ class Tables:
 
     def ratios(self, what):
         head = ["shape"] + [self.compared_title(key) for key in self.columns]
-        if what == "cpu":
+        if any(goals.limit_of(what, shape) for shape in self.results["shapes"]):
             head += ["goal", "Millrace"]
-        rows = [self.ratio_row(what, key) for key in self.results["shapes"]]
-        return table(head, rows)
+        return table(head, [self.ratio_row(what, shape, len(head)) for shape in self.results["shapes"]])
 
-    def ratio_row(self, what, shape):
+    def ratio_row(self, what, shape, cells):
         measured = {key: self.ratio(what, shape, key) for key in self.columns}
         contenders = [measured[key].median for key in self.columns
                       if measured[key] and key != YARDSTICK]
         row = [shape]
         for key, figure in measured.items():
             best = figure and key != YARDSTICK and figure.median == max(contenders)
-            row.append(NOTHING if figure is None else "**%s**" % figure if best else str(figure))
-        if what == "cpu":
-            goal = shapes.SHAPES[shape].goal
-            row += ["%.2f" % goal, figures.verdict(measured.get("millrace"), goal)] if goal else [
-                NOTHING, NOTHING]
-        return row
+            # Where nobody else was measured, nobody is the best.
+            row.append(NOTHING if figure is None else
+                       "**%s**" % figure if best and len(contenders) > 1 else str(figure))
+        goal = goals.limit_of(what, shape)
+        own = ["%.2f" % goal, figures.verdict(measured.get("millrace"), goal)] if goal else [NOTHING] * 2
+        return (row + own)[:cells]
+
+    def shape_notes(self):
+        """What one has to know of some shapes; "" if none of them was measured."""
+        notes = [self.noise_note(), self.single_reply_note()]
+        for key in self.results["shapes"]:
+            flags = shapes.SHAPES[key].server_flags
+            if flags:
+                notes.append("In `%s` Millrace alone is measured, with `%s`." % (key, " ".join(flags)))
+        return textwrap.fill(" ".join(note for note in notes if note), 110)
+
+    def noise_note(self):
+        """How far the yardstick is from itself; "" if that was not measured."""
+        medians = [figure.median for figure in (
+            self.ratio("cpu", shape, YARDSTICK) for shape in self.results["shapes"]) if figure]
+        return medians and "Beside itself the yardstick was between %.2f and %.2f." % (
+            min(medians), max(medians)) or ""
 
     def single_reply_note(self):
         """What joining replies is worth; "" if that was not measured."""
@@ -81,12 +103,13 @@ class Tables:
         for shape, kept in self.results["shapes"].items():
             rate = Figure.of(kept["yardstick"]["rate"])
             cpu = Figure.of(kept["yardstick"]["cpu_us"])
-            rows.append([shape, shapes.SHAPES[shape].title, rate or NOTHING, cpu or NOTHING])
+            if rate and cpu:
+                rows.append([shape, shapes.SHAPES[shape].title, rate, cpu])
         return table(["shape", "", "messages/s", "CPU, us per message"], rows)
 
     # --- Counts ----------------------------------------------------------------------------------
 
-    def counts(self, part, goals):
+    def counts(self, part):
         """A row for each server, a column for each shape; or none."""
         counted = self.results[part]
         if not counted:
@@ -94,15 +117,20 @@ class Tables:
         rows = []
         for key in self.counted:
             values = [counted[shape].get(key) for shape in counted]
-            rows.append([self.title(key)] + [
-                NOTHING if value is None else figures.brief(value) for value in values])
+            rows.append([self.title(key)] + [self.counted_cell(value) for value in values])
         rows.append(["goal for Millrace, at most"] + [
-            self.goal_cell(goals.get(shape), counted[shape].get("millrace")) for shape in counted])
+            self.goal_cell(goals.limit_of(part, shape), counted[shape].get("millrace"))
+            for shape in counted])
         return table(["server"] + list(counted), rows)
 
     @staticmethod
+    def counted_cell(value):
+        return NOTHING if value is None else figures.brief(max(value, 0))
+
+    @staticmethod
     def goal_cell(goal, value):
-        return NOTHING if goal is None else "%g, %s" % (goal, figures.verdict_of_cost(value, goal))
+        return NOTHING if goal is None else "%g, %s" % (
+            goal, figures.verdict_of_cost(value, goal + goals.TINY))
 
     def memory(self):
         measured = self.results["memory"].get("servers")
@@ -116,5 +144,68 @@ class Tables:
                     "{:,.0f}".format(kept[when]) for when in ("silent", "small", "large")]))
         own = measured.get("millrace") or {}
         rows.append(["goal for Millrace, at most", NOTHING] + [
-            self.goal_cell(shapes.MEMORY_GOAL, own.get(when)) for when in ("silent", "small", "large")])
+            self.goal_cell(goals.limit_of("memory", when), own.get(when))
+            for when in ("silent", "small", "large")])
         return table(["server", "with none, KiB", "silent", "after 64 B", "after 16 KiB and 1 s"], rows)
+
+    # --- Goals -----------------------------------------------------------------------------------
+
+    def goals(self):
+        """A row for each goal, whether it was measured or not."""
+        head = ["", "goal", "Millrace", "", "best of the others", "ahead"]
+        rows = [self.goal_row(standing) for standing in goals.standings(self.results)]
+        return table(head, rows)
+
+    def goal_row(self, standing):
+        goal = standing.goal
+        sign = ">=" if goal.more_is_better else "<="
+        best = "%s %s" % (self.title(standing.best_name), standing.best) if standing.best else NOTHING
+        met = standing.verdict
+        return [goal.title, "%s %s" % (sign, figures.plain(goal.limit)), standing.own or NOTHING,
+                "**%s**" % met if met == "not met" else met, best, self.ahead(standing)]
+
+    def ahead(self, standing):
+        if standing.ahead in ("", "level"):
+            return standing.ahead or NOTHING
+        name = self.title(standing.ahead)
+        return name if standing.ahead == goals.OWN else "**%s**" % name
+
+    def muduo_note(self):
+        """What is known of a peer that cannot be had; "" if ours was not measured in its shapes."""
+        rows = []
+        for shape, quoted in goals.QUOTED_MUDUO.items():
+            own = goals.measured(self.results, "cpu", shape).get(goals.OWN)
+            if own:
+                rows.append((shape, quoted, own.median / quoted))
+        if not rows:
+            return ""
+        return textwrap.fill(
+            "One more goal is a CPU time %.2f times better than that of muduo, of which Debian has no "
+            "package: **it was not measured here.** On another occasion, on one machine, it was at %s of "
+            "`raw LT`. If it were so in this run, Millrace would be at %s of it." % (
+                goals.MUDUO_GOAL, ", ".join("%.2f in `%s`" % (quoted, shape) for shape, quoted, _ in rows),
+                ", ".join("%.2f" % ratio for _, _, ratio in rows)), 110)
+
+    # --- Micro-benchmarks ------------------------------------------------------------------------
+
+    def micro(self, subject):
+        """A row for each of its operations, a column for each library; "" if there are none."""
+        results = self.results["micro"]
+        rows = micro.rows_of(subject, results)
+        if not rows:
+            return ""
+        columns = list(dict.fromkeys(who for row in rows for who in results[row]))
+        columns.sort(key=self.place)
+        return table([""] + [self.title(who) for who in columns],
+                     [[micro.title_of(row)] + self.micro_cells(subject, results[row], columns)
+                      for row in rows])
+
+    @staticmethod
+    def micro_cells(subject, measured, columns):
+        shown = {who: Figure.of([subject.shown(each) for each in measured.get(who, [])])
+                 for who in columns}
+        medians = [figure.median for figure in shown.values() if figure]
+        best = max(medians) if subject.more_is_better else min(medians)
+        return [NOTHING if figure is None else
+                "**%s**" % figure if figure.median == best and len(medians) > 1 else str(figure)
+                for figure in shown.values()]

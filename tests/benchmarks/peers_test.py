@@ -192,6 +192,14 @@ class AsioFramed(PeerStories, FramedStories, unittest.TestCase):
     peer_key, flags = "asio", ("--framed",)
 
 
+class LibevEcho(PeerStories, unittest.TestCase):
+    peer_key = "libev"
+
+
+class LibevFramed(PeerStories, FramedStories, unittest.TestCase):
+    peer_key, flags = "libev", ("--framed",)
+
+
 class LibeventEcho(PeerStories, unittest.TestCase):
     peer_key = "libevent"
 
