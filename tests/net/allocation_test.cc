@@ -203,7 +203,7 @@ TEST_F(AllocationTest, WhatIsLeftUnreadIsFreedWhenWeTakeOurLeave) {
   EXPECT_EQ(table_.size(), 1u);
 }
 
-TEST_F(AllocationTest, AnIdleConnectionCostsAtMostFourHundredBytes) {
+TEST_F(AllocationTest, AnIdleConnectionCostsAtMostThreeHundredAndTwentyBytes) {
   constexpr int kConnections = 1'000;
   rlimit files = {};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &files), 0);
@@ -217,14 +217,14 @@ TEST_F(AllocationTest, AnIdleConnectionCostsAtMostFourHundredBytes) {
   const int64_t before = live_bytes.load();
   for (int i = 0; i < kConnections; ++i) Open<MovingEcho>();
   loop_.Steps(4);
-  EXPECT_LE((live_bytes.load() - before) / kConnections, 400);
+  EXPECT_LE((live_bytes.load() - before) / kConnections, 320);
   RecordProperty("bytes_per_connection",
                  static_cast<int>((live_bytes.load() - before) / kConnections));
 
   for (size_t i = 0; i < peers_.size(); ++i) Exchange(i, bytes_.size());
   loop_.Advance(absl::Seconds(1));
   loop_.Steps(4);
-  EXPECT_LE((live_bytes.load() - before) / kConnections, 400) << "after 16 KiB each";
+  EXPECT_LE((live_bytes.load() - before) / kConnections, 320) << "after 16 KiB each";
   EXPECT_EQ(table_.size(), size_t{kConnections + 1});
 }
 
