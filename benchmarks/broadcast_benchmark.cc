@@ -255,7 +255,7 @@ void WriteEach(Stage& stage, const std::string& message) {
       for (size_t m = 0; m < copies.size(); ++m) {
         TcpConnection* conn = members.connections[m];
         const IoResult sent = conn->transport()->Write(copies[m]);
-        CHECK(sent.ok() && sent.bytes == copies[m].size()) << "the readers are too slow for this";
+        CHECK(sent.ok() && sent.bytes() == copies[m].size()) << "the readers are too slow for this";
       }
     }));
   }

@@ -9,12 +9,12 @@
 #ifndef MILLRACE_NET_CONNECTION_OWNER_H_
 #define MILLRACE_NET_CONNECTION_OWNER_H_
 
+#include <cstdint>
 #include <memory>
 
 #include "absl/types/span.h"
 #include "base/counters.h"
 #include "base/thread_role.h"
-#include "net/buffer.h"
 #include "net/connection_limits.h"
 #include "net/event_loop.h"
 #include "net/io_handler.h"
@@ -31,14 +31,15 @@ class ConnectionMemory final : public Deferred {
 
   // Where input arrives. Good until the next connection reads.
   absl::Span<char> receive_buffer() const { return {receive_buffer_.get(), kReceiveBufferBytes}; }
-  // The view of it that a handler is being given, or null.
-  const Buffer* offered() const { return offered_; }
-  void set_offered(const Buffer* view) { offered_ = view; }
+  // Whether `bytes` lie there.
+  bool Lends(const char* bytes) const {
+    const auto address = [](const char* byte) { return reinterpret_cast<uintptr_t>(byte); };
+    return address(bytes) - address(receive_buffer_.get()) < kReceiveBufferBytes;
+  }
   OutputQueue::Pools& output_pools() { return output_pools_; }
 
  private:
   const std::unique_ptr<char[]> receive_buffer_;
-  const Buffer* offered_ = nullptr;
   OutputQueue::Pools output_pools_;
 };
 

@@ -80,9 +80,7 @@ class EpollPoller final : public Poller {
     DCHECK(!out.empty());
     if (events_.size() < out.size()) events_.resize(out.size());
     const bool waits = until != MonotonicTime();
-    // A clock of a test may have jumped past the alarm, which then comes too late.
-    const bool jumps = &clock != &Clock::System();
-    if (waits && (until < alarm_at_ || jumps)) SetAlarm(clock, until);
+    if (waits && (until < alarm_at_ || MayJump(clock))) SetAlarm(clock, until);
     const int count =
         epoll_wait(epoll_.get(), events_.data(), static_cast<int>(out.size()), waits ? -1 : 0);
     if (count >= 0) return Collect(count, out);
@@ -115,10 +113,12 @@ class EpollPoller final : public Poller {
     alarm_at_ = until;
   }
 
+  // Past the alarm, which then comes too late: the clock of a test may.
+  static bool MayJump(const Clock& clock) { return &clock != &Clock::System(); }
+
   int Collect(int count, absl::Span<ReadyEvent> out) {
     int collected = 0;
-    for (int i = 0; i < count; ++i) {
-      const epoll_event& event = events_[i];
+    for (const epoll_event& event : absl::MakeConstSpan(events_.data(), count)) {
       if (ABSL_PREDICT_FALSE(event.data.u64 == kAlarm)) {
         alarm_at_ = MonotonicTime::InfiniteFuture();
         continue;

@@ -10,6 +10,7 @@
 #include "absl/log/log.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "absl/types/span.h"
 #include "base/status_macros.h"
 
 namespace millrace {
@@ -185,7 +186,7 @@ inline void EventLoop::Dispatch(const ReadyEvent& event) {
 void EventLoop::Turn(MonotonicTime limit) {
   const int count = Wait(WaitUntil(limit));
   timers_.SetNow(clock().Now());
-  for (int i = 0; i < count; ++i) Dispatch(events_[i]);
+  for (const ReadyEvent& event : absl::MakeConstSpan(events_.data(), count)) Dispatch(event);
   counters_.timers_fired.Add(timers_.FireDue());
   mailbox_.mailbox_->TakeAll(posts_);
   busy_poll_.OnTurn(now(), /*worked=*/count > 0 || !posts_.empty());

@@ -47,13 +47,13 @@ absl::string_view NameOf(IoResult::Kind kind) {
 
 absl::Status IoResult::status() const {
   if (ok()) return absl::OkStatus();
-  const auto call = static_cast<IoCall>(bytes >> 32);
-  return absl::ErrnoToStatus(static_cast<int>(static_cast<uint32_t>(bytes)), NameOf(call));
+  const auto call = static_cast<IoCall>(bytes() >> 32);
+  return absl::ErrnoToStatus(static_cast<int>(static_cast<uint32_t>(bytes())), NameOf(call));
 }
 
 std::ostream& operator<<(std::ostream& out, const IoResult& result) {
   if (!result.ok()) return out << result.status();
-  return out << NameOf(result.kind) << ", " << result.bytes << " bytes";
+  return out << NameOf(result.kind()) << ", " << result.bytes() << " bytes";
 }
 
 }  // namespace millrace

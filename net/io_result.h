@@ -5,7 +5,7 @@
 // only when somebody asks for it.
 //
 //   const IoResult result = socket.Read(room);
-//   if (result.kind == IoResult::kDone) Take(room.first(result.bytes));
+//   if (result.kind() == IoResult::kDone) Take(room.first(result.bytes()));
 //   if (!result.ok()) LOG(ERROR) << result.status();       // "recv: Connection reset by peer"
 
 #ifndef MILLRACE_NET_IO_RESULT_H_
@@ -22,30 +22,39 @@ namespace millrace {
 // Which call failed, for its name to be told.
 enum class IoCall : uint8_t { kNone, kRecv, kSend, kSendfile, kPread, kShutdown };
 
-struct IoResult {
+class IoResult {
+ public:
   enum Kind : uint8_t {
-    kDone,       // Made progress: `bytes` were moved. More may be possible at once.
+    kDone,       // Made progress: bytes() were moved. More may be possible at once.
     kWantRead,   // Nothing moved; try again when the socket is readable.
     kWantWrite,  // Nothing moved; try again when the socket is writable.
     kEnd,        // There is nothing more to come, in good order.
     kFailed,     // Broken, and stays so: status() tells why.
   };
 
-  constexpr IoResult(Kind kind = kDone, size_t bytes = 0) : bytes(bytes), kind(kind) {}
+  // Requires: bytes < 2^56.
+  constexpr IoResult(Kind kind = kDone, size_t bytes = 0)
+      : value_(uint64_t{kind} << kKindShift | bytes) {}
   // Requires: `error` is an errno.
   static constexpr IoResult Failed(IoCall call, int error) {
     return {kFailed, static_cast<size_t>(call) << 32 | static_cast<uint32_t>(error)};
   }
 
-  bool ok() const { return kind != kFailed; }
+  constexpr Kind kind() const { return static_cast<Kind>(value_ >> kKindShift); }
+  // Of kFailed it means nothing.
+  constexpr size_t bytes() const { return value_ & ((uint64_t{1} << kKindShift) - 1); }
+
+  bool ok() const { return kind() != kFailed; }
   // What errno means, behind the name of the call; OK if it did not fail.
   absl::Status status() const;
 
   friend bool operator==(const IoResult&, const IoResult&) = default;
   friend std::ostream& operator<<(std::ostream& out, const IoResult& result);
 
-  uint64_t bytes : 56;  // Of kFailed: what status() needs.
-  Kind kind : 8;
+ private:
+  static constexpr int kKindShift = 56;
+
+  uint64_t value_;  // The kind, and below it the bytes, or what failed: of kDone just the bytes.
 };
 
 static_assert(sizeof(IoResult) == 8, "one register");

@@ -114,8 +114,8 @@ void OutputQueue::MakePieceOfBorrowed() {
 namespace {
 // Less than offered: there is no more room, and asking again would only have the kernel say so.
 IoResult MarkIfShort(IoResult result, size_t offered) {
-  if (result.kind == IoResult::kDone && result.bytes < offered) result.kind = IoResult::kWantWrite;
-  return result;
+  const bool is_short = result.kind() == IoResult::kDone && result.bytes() < offered;
+  return is_short ? IoResult(IoResult::kWantWrite, result.bytes()) : result;
 }
 }  // namespace
 
@@ -127,10 +127,10 @@ IoResult OutputQueue::WriteTo(Transport& transport) {
 }
 
 IoResult OutputQueue::WroteSomeBorrowed(IoResult result) {
-  if (result.kind != IoResult::kDone) return result;
+  if (result.kind() != IoResult::kDone) return result;
   const size_t offered = pools_.lent.size();
-  bytes_ -= result.bytes;
-  pools_.lent.remove_prefix(result.bytes);
+  bytes_ -= result.bytes();
+  pools_.lent.remove_prefix(result.bytes());
   if (pools_.lent.empty()) pools_.borrower = nullptr;
   return MarkIfShort(result, offered);
 }
@@ -156,19 +156,19 @@ IoResult OutputQueue::WritePieces(Transport& transport) {
   const size_t offered = Gather(absl::MakeSpan(from), pieces);
   const IoResult result = pieces == 1 ? transport.Write(head_->rest.substr(0, offered))
                                       : transport.Write(absl::MakeConstSpan(from.data(), pieces));
-  if (result.kind == IoResult::kDone) Written(result.bytes);
+  if (result.kind() == IoResult::kDone) Written(result.bytes());
   return MarkIfShort(result, offered);
 }
 
 IoResult OutputQueue::WriteFile(Transport& transport, File& file) {
   const size_t count = std::min<uint64_t>(file.count, kOutputBytesPerWriteMax);
   const IoResult result = transport.SendFile(file.file.get(), file.offset, count);
-  if (result.kind == IoResult::kEnd) return {IoResult::kEnd, file.count};
-  if (result.kind != IoResult::kDone) return result;
-  file.offset += result.bytes;
-  file.count -= result.bytes;
-  bytes_ -= result.bytes;
-  file_bytes_ -= result.bytes;
+  if (result.kind() == IoResult::kEnd) return {IoResult::kEnd, file.count};
+  if (result.kind() != IoResult::kDone) return result;
+  file.offset += result.bytes();
+  file.count -= result.bytes();
+  bytes_ -= result.bytes();
+  file_bytes_ -= result.bytes();
   if (file.count == 0) Free(PopPiece());
   return result;
 }

@@ -50,12 +50,12 @@ void TcpConnection::Shake() {
   const IoResult result = wire().Handshake();
   if (!result.ok()) return Fail(wire().WhyFailed(result));
   is_.read_needs = Io::kRead;
-  if (result.kind == IoResult::kWantRead) return;
-  if (result.kind == IoResult::kWantWrite) {
+  if (result.kind() == IoResult::kWantRead) return;
+  if (result.kind() == IoResult::kWantWrite) {
     is_.read_needs = Io::kWrite;
     return;
   }
-  if (result.kind == IoResult::kEnd) {
+  if (result.kind() == IoResult::kEnd) {
     return Fail(absl::UnavailableError("the peer left during the handshake"));
   }
   is_.state = State::kOpen;
@@ -72,8 +72,9 @@ void TcpConnection::Shake() {
 void TcpConnection::OnIo(Io ready) {
   if (ABSL_PREDICT_FALSE(!ordinary() || !is_plain())) return OnIoInOtherConditions(ready);
   const IoResult result = plain_.Read(owner_.room());
-  if (ABSL_PREDICT_FALSE(result.kind != IoResult::kDone)) return TookNothing(result);
-  TakeInput({owner_.room().data(), result.bytes});
+  if (ABSL_PREDICT_FALSE(result.kind() != IoResult::kDone)) return TookNothing(result);
+  CountInput(result.bytes());
+  OfferInput({owner_.room().data(), result.bytes()});
   if (!ordinary() || !output_.is_borrowed()) return Settle();
   WriteBorrowed();
 }
@@ -91,17 +92,19 @@ void TcpConnection::OnIoInOtherConditions(Io ready) {
   is_.read_needs = Io::kRead;
   // One read a turn: what is left makes the descriptor ready again, and the neighbours go first.
   const IoResult result = wire().Read(owner_.room());
-  if (result.kind != IoResult::kDone) return TookNothing(result);
-  TakeInput({owner_.room().data(), result.bytes});
+  if (result.kind() != IoResult::kDone) return TookNothing(result);
+  CountInput(result.bytes());
+  // Else we have taken our leave, and this only clears the line.
+  if (is_.state == State::kOpen) OfferInput({owner_.room().data(), result.bytes()});
   Settle();
 }
 
 void TcpConnection::TookNothing(IoResult result) {
   if (!result.ok()) {
     Fail(wire().WhyFailed(result));
-  } else if (result.kind == IoResult::kEnd) {
+  } else if (result.kind() == IoResult::kEnd) {
     TakeEnd();
-  } else if (result.kind == IoResult::kWantWrite) {
+  } else if (result.kind() == IoResult::kWantWrite) {
     is_.read_needs = Io::kWrite;
   }
   Settle();
@@ -112,21 +115,19 @@ void TcpConnection::OnEndOfTurn() {
   Settle();
 }
 
-ABSL_ATTRIBUTE_ALWAYS_INLINE inline void TcpConnection::TakeInput(absl::Span<char> bytes) {
+inline void TcpConnection::CountInput(size_t n) {
   last_read_ = loop().now();
-  owner_.counters().bytes_read.Add(bytes.size());
-  if (ABSL_PREDICT_FALSE(is_.state != State::kOpen || input_ != nullptr)) {
-    return TakeMore({bytes.data(), bytes.size()});
-  }
+  owner_.counters().bytes_read.Add(n);
+}
+
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void TcpConnection::OfferInput(absl::Span<char> bytes) {
+  if (ABSL_PREDICT_FALSE(input_ != nullptr)) return TakeMore({bytes.data(), bytes.size()});
   Buffer view = Buffer::Borrow(bytes, bytes.size());
-  owner_.memory().set_offered(&view);
   Offer(view);
-  owner_.memory().set_offered(nullptr);
   if (!view.empty()) KeepRest(view);
 }
 
 void TcpConnection::TakeMore(absl::string_view bytes) {
-  if (is_.state != State::kOpen) return;  // We have taken our leave; this only clears the line.
   input_->Append(bytes);
   OfferRest();
 }
@@ -209,10 +210,11 @@ bool TcpConnection::Send(const absl::Cord& bytes) {
   return Queued();
 }
 
-// The bytes that the handler was just given wait where they are: they are written, or copied,
-// before anybody reads again. What is another connection's input, or anybody's memory, is copied.
-inline bool TcpConnection::IsOffered(const Buffer& bytes) const {
-  return in_handler_ > 0 && owner_.memory().offered() == &bytes && bytes.borrowed();
+// Whether they are what our handler is being given. Such bytes wait where they are: they are
+// written, or copied, before anybody reads again. What is another connection's input, or anybody's
+// memory, is copied.
+inline bool TcpConnection::IsOffered(Buffer& bytes) const {
+  return in_handler_ > 0 && bytes.borrowed() && owner_.memory().Lends(bytes.data());
 }
 
 bool TcpConnection::Send(Buffer&& bytes) {
@@ -262,14 +264,14 @@ void TcpConnection::Flush() {
 
 void TcpConnection::WriteSome() {
   const IoResult result = output_.WriteTo(wire());
-  result.kind == IoResult::kDone ? Wrote(result.bytes) : WroteNotAll(result);
+  result.kind() == IoResult::kDone ? Wrote(result.bytes()) : WroteNotAll(result);
 }
 
 // Requires: ordinary, plain, and nothing waits but what was borrowed.
 inline void TcpConnection::WriteBorrowed() {
   const absl::string_view bytes = output_.borrowed();
   const IoResult result = plain_.Write(bytes);
-  if (ABSL_PREDICT_FALSE(result.bytes != bytes.size())) return WroteSomeBorrowed(result);
+  if (ABSL_PREDICT_FALSE(result.bytes() != bytes.size())) return WroteSomeBorrowed(result);
   output_.BorrowedIsWritten();
   Wrote(bytes.size());
 }
@@ -286,12 +288,12 @@ inline void TcpConnection::Wrote(size_t n) {
 
 void TcpConnection::WroteNotAll(IoResult result) {
   if (!result.ok()) return Fail(wire().WhyFailed(result));
-  if (result.kind == IoResult::kEnd) {
+  if (result.kind() == IoResult::kEnd) {
     return Fail(absl::DataLossError(
-        absl::StrCat("a file being sent ended ", result.bytes, " bytes before its range did")));
+        absl::StrCat("a file being sent ended ", result.bytes(), " bytes before its range did")));
   }
-  Wrote(result.bytes);
-  WaitToWrite(result.kind);
+  Wrote(result.bytes());
+  WaitToWrite(result.kind());
 }
 
 void TcpConnection::WaitToWrite(IoResult::Kind kind) {
@@ -352,11 +354,11 @@ void TcpConnection::SendEnd() {
   const IoResult result = wire().CloseWrite();
   if (!result.ok()) return Fail(wire().WhyFailed(result));
   last_write_ = loop().now();
-  if (result.kind == IoResult::kDone) {
+  if (result.kind() == IoResult::kDone) {
     is_.write_ended = true;
     return;
   }
-  WaitToWrite(result.kind);
+  WaitToWrite(result.kind());
 }
 
 void TcpConnection::Fail(absl::Status why) {

@@ -162,7 +162,8 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
 
   void Shake() LOOP_ONLY;
   void TookNothing(IoResult result) LOOP_ONLY;
-  void TakeInput(absl::Span<char> bytes) LOOP_ONLY;
+  void CountInput(size_t n) LOOP_ONLY;
+  void OfferInput(absl::Span<char> bytes) LOOP_ONLY;
   void TakeMore(absl::string_view bytes) LOOP_ONLY;
   void KeepRest(Buffer& view) LOOP_ONLY;
   void CheckRest() LOOP_ONLY;
@@ -174,7 +175,7 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   // Room for `n` more bytes of output, or reason to drop them.
   bool MayQueue(uint64_t n) LOOP_ONLY;
   bool MayQueueIfOpen(uint64_t n) LOOP_ONLY;
-  bool IsOffered(const Buffer& bytes) const;
+  bool IsOffered(Buffer& bytes) const;
   bool SendBehindOthers(Buffer& bytes) LOOP_ONLY;
   bool Queued() LOOP_ONLY;
   void Flush() LOOP_ONLY;

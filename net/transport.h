@@ -6,7 +6,7 @@
 //
 //   const IoResult result = transport.Read(room);
 //   if (!result.ok()) Close(transport.WhyFailed(result));      // Broken, and stays so.
-//   if (result.kind == IoResult::kWantRead) WaitUntilReadable();
+//   if (result.kind() == IoResult::kWantRead) WaitUntilReadable();
 //
 // kWantRead and kWantWrite say what the descriptor must be ready for before the same call can get
 // further; a transport that encrypts may need to write in order to read.

@@ -56,7 +56,7 @@ struct Line {
   void Fill() {
     std::string bytes(65536, 'x');
     IoResult result;
-    while (result.kind == IoResult::kDone) result = near.Write(bytes);
+    while (result.kind() == IoResult::kDone) result = near.Write(bytes);
     ASSERT_TRUE(result.ok()) << result;
   }
   // Makes `near` writable again.
@@ -66,7 +66,7 @@ struct Line {
   static void ReadAll(Socket& socket) {
     std::string bytes(65536, '\0');
     IoResult result;
-    while (result.kind == IoResult::kDone) result = socket.Read(absl::MakeSpan(bytes));
+    while (result.kind() == IoResult::kDone) result = socket.Read(absl::MakeSpan(bytes));
     ASSERT_TRUE(result.ok()) << result;
   }
 };

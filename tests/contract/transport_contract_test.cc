@@ -101,8 +101,8 @@ class TransportContractTest : public ::testing::TestWithParam<Implementation> {
   }
   static bool Shook(End& end) {
     const IoResult result = Ok(end.transport().Handshake());
-    CHECK_NE(result.kind, IoResult::kEnd);
-    return result.kind == IoResult::kDone;
+    CHECK_NE(result.kind(), IoResult::kEnd);
+    return result.kind() == IoResult::kDone;
   }
 
   // Again and again until it is true, resting while neither end has anything to read.
@@ -121,8 +121,8 @@ class TransportContractTest : public ::testing::TestWithParam<Implementation> {
     Try([&] {
       const IoResult result = end.Read(room.data(), std::min(per_call, n - received.size()));
       if (!result.ok()) received += "error";
-      if (!result.ok() || result.kind == IoResult::kEnd) return true;
-      received.append(room.data(), result.bytes);
+      if (!result.ok() || result.kind() == IoResult::kEnd) return true;
+      received.append(room.data(), result.bytes());
       return received.size() >= n;
     });
     return received;
@@ -134,15 +134,15 @@ class TransportContractTest : public ::testing::TestWithParam<Implementation> {
     std::vector<char> room(10'000);
     const size_t n = bytes.size();
     Try([&] {
-      if (!bytes.empty()) bytes.remove_prefix(Ok(from.Write(bytes)).bytes);
-      received.append(room.data(), Ok(to.Read(room.data(), room.size())).bytes);
+      if (!bytes.empty()) bytes.remove_prefix(Ok(from.Write(bytes)).bytes());
+      received.append(room.data(), Ok(to.Read(room.data(), room.size())).bytes());
       return received.size() >= n;
     });
     return received;
   }
 
   void CloseWrite(End& end) {
-    ASSERT_TRUE(Try([&] { return Ok(end.transport().CloseWrite()).kind == IoResult::kDone; }));
+    ASSERT_TRUE(Try([&] { return Ok(end.transport().CloseWrite()).kind() == IoResult::kDone; }));
   }
 
   // Writes until nothing goes. How much did.
@@ -151,11 +151,11 @@ class TransportContractTest : public ::testing::TestWithParam<Implementation> {
     size_t written = 0;
     while (true) {
       const IoResult result = Ok(end.Write(absl::string_view(bytes).substr(written % 100'000)));
-      if (result.kind != IoResult::kDone) {
-        EXPECT_FALSE(end.ReadyFor(result.kind)) << "waiting for that would spin";
+      if (result.kind() != IoResult::kDone) {
+        EXPECT_FALSE(end.ReadyFor(result.kind())) << "waiting for that would spin";
         return written;
       }
-      written += result.bytes;
+      written += result.bytes();
     }
   }
 
@@ -172,15 +172,15 @@ TEST_P(TransportContractTest, BothShakeHands) { Meet(); }
 
 TEST_P(TransportContractTest, AHandshakeThatWaitsSaysForWhat) {
   const IoResult result = Ok(ours_.transport().Handshake());
-  if (result.kind == IoResult::kDone) return;  // It needs nothing from the other.
-  EXPECT_FALSE(ours_.ReadyFor(result.kind)) << "waiting for that would spin";
+  if (result.kind() == IoResult::kDone) return;  // It needs nothing from the other.
+  EXPECT_FALSE(ours_.ReadyFor(result.kind())) << "waiting for that would spin";
 }
 
 TEST_P(TransportContractTest, ThePeerLeavingDuringTheHandshakeEndsIt) {
   theirs_.Close();
   EXPECT_TRUE(Try([&] {
     const IoResult result = ours_.transport().Handshake();
-    return !result.ok() || result.kind == IoResult::kEnd || result.kind == IoResult::kDone;
+    return !result.ok() || result.kind() == IoResult::kEnd || result.kind() == IoResult::kDone;
   }));
 }
 
@@ -189,7 +189,7 @@ TEST_P(TransportContractTest, NothingToReadIsSaid) {
   char byte;
   const IoResult result = ours_.Read(&byte, 1);
   EXPECT_EQ(result, IoResult{IoResult::kWantRead});
-  EXPECT_FALSE(ours_.ReadyFor(result.kind)) << "waiting for that would spin";
+  EXPECT_FALSE(ours_.ReadyFor(result.kind())) << "waiting for that would spin";
 }
 
 TEST_P(TransportContractTest, BytesArriveInOrderBothWays) {
@@ -217,7 +217,7 @@ TEST_P(TransportContractTest, WhatWasNotReadMakesTheDescriptorReady) {
   while (received.size() < 50) {
     ASSERT_TRUE(theirs_.ReadyWithin(POLLIN, 10'000)) << "after " << received.size();
     char byte;
-    received.append(&byte, Ok(theirs_.Read(&byte, 1)).bytes);
+    received.append(&byte, Ok(theirs_.Read(&byte, 1)).bytes());
   }
   EXPECT_EQ(received, bytes);
 }
@@ -247,7 +247,7 @@ TEST_P(TransportContractTest, AFullLineIsSaidAndGoesOnWhenThePeerReads) {
 TEST_P(TransportContractTest, OurEndComesAfterAllThatWasWritten) {
   Meet();
   const std::string bytes = Bytes(60'000);
-  const size_t written = Ok(ours_.Write(bytes)).bytes;
+  const size_t written = Ok(ours_.Write(bytes)).bytes();
   ASSERT_GT(written, 0u);
   CloseWrite(ours_);
   EXPECT_TRUE(ReadAll(theirs_) == bytes.substr(0, written));
@@ -271,10 +271,10 @@ TEST_P(TransportContractTest, OurEndComesEvenWhenTheLineIsFull) {
   std::vector<char> room(10'000);
   bool asked = false, ended = false;
   EXPECT_TRUE(Try([&] {
-    if (!asked) asked = Ok(ours_.transport().CloseWrite()).kind == IoResult::kDone;
+    if (!asked) asked = Ok(ours_.transport().CloseWrite()).kind() == IoResult::kDone;
     const IoResult result = Ok(theirs_.Read(room.data(), room.size()));
-    received += result.bytes;
-    ended = result.kind == IoResult::kEnd;
+    received += result.bytes();
+    ended = result.kind() == IoResult::kEnd;
     return ended;
   }));
   EXPECT_TRUE(asked);
@@ -318,9 +318,9 @@ TEST_P(TransportContractTest, SendsARangeOfAFile) {
   EXPECT_TRUE(Try([&] {
     if (sent < kCount) {
       const off_t from = static_cast<off_t>(kFrom + sent);
-      sent += Ok(ours_.transport().SendFile(file.get(), from, kCount - sent)).bytes;
+      sent += Ok(ours_.transport().SendFile(file.get(), from, kCount - sent)).bytes();
     }
-    received.append(room.data(), Ok(theirs_.Read(room.data(), room.size())).bytes);
+    received.append(room.data(), Ok(theirs_.Read(room.data(), room.size())).bytes());
     return received.size() >= kCount;
   }));
   EXPECT_TRUE(received == bytes.substr(kFrom, kCount));

@@ -89,7 +89,7 @@ TEST_F(AcceptorTest, ExplicitIpv6DoesNotTakeIpv4) {
   // Over loopback the refusal may come at once or as an event; either way it is not taken.
   loop_.Steps(3);
   EXPECT_TRUE(accepted_.empty());
-  EXPECT_TRUE(!result.ok() || !v4.TakeError().ok() || result->kind == IoResult::kWantWrite);
+  EXPECT_TRUE(!result.ok() || !v4.TakeError().ok() || result->kind() == IoResult::kWantWrite);
 }
 
 TEST_F(AcceptorTest, AcceptedInheritNoDelayAndKeepAlive) {

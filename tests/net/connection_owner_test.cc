@@ -15,6 +15,17 @@ TEST(ConnectionMemoryTest, IsOneForAllOfALoop) {
   EXPECT_NE(&loop->Local<ConnectionMemory>(), &other->Local<ConnectionMemory>());
 }
 
+TEST(ConnectionMemoryTest, LendsItsReceiveBufferAndNothingElse) {
+  TestLoop loop;
+  const ConnectionMemory& memory = loop->Local<ConnectionMemory>();
+  const absl::Span<char> room = memory.receive_buffer();
+  EXPECT_TRUE(memory.Lends(room.data()));
+  EXPECT_TRUE(memory.Lends(room.data() + room.size() - 1));
+  EXPECT_FALSE(memory.Lends(room.data() + room.size()));
+  EXPECT_FALSE(memory.Lends(room.data() - 1));
+  EXPECT_FALSE(memory.Lends("a handler's own bytes"));
+}
+
 TEST(ConnectionMemoryTest, ATurnsReadGoesWhereTheLimitsSay) {
   TestLoop loop;
   ConnectionCounters counters;

@@ -5,7 +5,7 @@
 //
 //   queue().Append("hello");
 //   sink_.room = 2;
-//   EXPECT_EQ(Drain().kind, IoResult::kWantWrite);
+//   EXPECT_EQ(Drain().kind(), IoResult::kWantWrite);
 
 #ifndef MILLRACE_TESTS_NET_OUTPUT_QUEUE_FIXTURE_H_
 #define MILLRACE_TESTS_NET_OUTPUT_QUEUE_FIXTURE_H_
@@ -101,16 +101,16 @@ class OutputQueueTest : public ::testing::Test {
     while (!queue().empty()) {
       const uint64_t before = queue().bytes();
       result = queue().WriteTo(sink_);
-      EXPECT_NE(result.kind, IoResult::kEnd) << result.bytes << " bytes of a file are missing";
+      EXPECT_NE(result.kind(), IoResult::kEnd) << result.bytes() << " bytes of a file are missing";
       EXPECT_TRUE(result.ok()) << result;
-      if (result.kind == IoResult::kEnd || !result.ok()) break;
-      EXPECT_EQ(before - queue().bytes(), result.bytes);
-      if (result.kind != IoResult::kDone && sink_.room == 0) break;
+      if (result.kind() == IoResult::kEnd || !result.ok()) break;
+      EXPECT_EQ(before - queue().bytes(), result.bytes());
+      if (result.kind() != IoResult::kDone && sink_.room == 0) break;
     }
     return result;
   }
   std::string Drained() {
-    EXPECT_EQ(Drain().kind, IoResult::kDone);
+    EXPECT_EQ(Drain().kind(), IoResult::kDone);
     EXPECT_EQ(queue().bytes(), 0u);
     return std::exchange(sink_.taken, "");
   }

@@ -59,7 +59,7 @@ class OutputQueueModelTest : public OutputQueueTest, public ::testing::WithParam
     sink_.room = random_.Below(3) == 0 ? Sink::kMuch : random_.Below(6000);
     sink_.per_call = 1 + random_.Below(3000);
     const IoResult result = queue().WriteTo(sink_);
-    ASSERT_TRUE(result.ok() && result.kind != IoResult::kEnd) << result;
+    ASSERT_TRUE(result.ok() && result.kind() != IoResult::kEnd) << result;
   }
 
   // As at the end of a handler's call: what was lent is written over.

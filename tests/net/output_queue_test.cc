@@ -78,7 +78,7 @@ TEST_F(OutputQueueTest, FillsEachBlockToItsLastByte) {
 TEST_F(OutputQueueTest, APartlyWrittenBlockTakesMore) {
   queue().Append("hello ");
   sink_.room = 2;
-  EXPECT_EQ(Drain().kind, IoResult::kWantWrite);
+  EXPECT_EQ(Drain().kind(), IoResult::kWantWrite);
   queue().Append("world");
   EXPECT_EQ(blocks(), 1u);
   sink_.room = Sink::kMuch;
@@ -202,7 +202,7 @@ TEST_F(OutputQueueTest, OneCallOffersSoManyBytesAndNoMore) {
   EXPECT_EQ(queue().WriteTo(sink_), (IoResult{IoResult::kDone, 6}));
   ASSERT_TRUE(queue().WriteTo(sink_).ok());
   EXPECT_EQ(sink_.asked_of_file, kOutputBytesPerWriteMax);
-  EXPECT_EQ(Drain().kind, IoResult::kDone);
+  EXPECT_EQ(Drain().kind(), IoResult::kDone);
   EXPECT_EQ(sink_.taken.size(), 4 * kOutputBytesPerWriteMax + 7);
 }
 

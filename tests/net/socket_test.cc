@@ -46,11 +46,11 @@ std::string ReadExactly(Socket& socket, size_t count) {
     Await(socket, POLLIN);
     std::string bytes(count - all.size(), '\0');
     const IoResult result = socket.Read(absl::MakeSpan(bytes));
-    if (result.kind != IoResult::kDone) {
+    if (result.kind() != IoResult::kDone) {
       ADD_FAILURE() << "ended after " << all.size() << " bytes: " << result;
       break;
     }
-    all.append(bytes, 0, result.bytes);
+    all.append(bytes, 0, result.bytes());
   }
   return all;
 }
@@ -62,8 +62,8 @@ size_t Fill(Socket& socket) {
   while (true) {
     const IoResult result = socket.Write(bytes);
     EXPECT_TRUE(result.ok()) << result;
-    if (result.kind != IoResult::kDone) return total;
-    total += result.bytes;
+    if (result.kind() != IoResult::kDone) return total;
+    total += result.bytes();
   }
 }
 
@@ -72,7 +72,7 @@ absl::Status WriteUntilError(Socket& socket) {
   while (true) {
     const IoResult result = socket.Write("x");
     if (!result.ok()) return result.status();
-    if (result.kind == IoResult::kWantWrite) Await(socket, POLLOUT);
+    if (result.kind() == IoResult::kWantWrite) Await(socket, POLLOUT);
   }
 }
 
@@ -111,7 +111,7 @@ Socket ConnectTo(const SocketAddress& address) {
   Socket socket = Socket::CreateFor(address).value();
   const absl::StatusOr<IoResult> result = socket.Connect(address);
   ExpectOk(result.status());
-  if (result->kind == IoResult::kWantWrite) Await(socket, POLLOUT);
+  if (result->kind() == IoResult::kWantWrite) Await(socket, POLLOUT);
   ExpectOk(socket.TakeError());
   return socket;
 }
@@ -292,7 +292,7 @@ TEST_P(SocketStreamTest, NobodyListeningRefuses) {
   Socket socket = Socket::CreateFor(address).value();
   absl::StatusOr<IoResult> result = socket.Connect(address);
   if (result.ok()) {
-    ASSERT_EQ(result->kind, IoResult::kWantWrite);
+    ASSERT_EQ(result->kind(), IoResult::kWantWrite);
     Await(socket, POLLOUT);
     EXPECT_EQ(socket.TakeError().message(), "socket error: Connection refused");
   } else {

@@ -53,7 +53,7 @@ class CeremoniousTransport final : public Transport {
       char byte;
       if (ceremony_.handshake[round_] == IoResult::kWantRead) {
         const IoResult result = plain_.Read({&byte, 1});
-        if (result.kind != IoResult::kDone) return result;
+        if (result.kind() != IoResult::kDone) return result;
       } else if (!std::exchange(waited_, true)) {
         return ceremony_.handshake[round_];
       }
@@ -103,7 +103,7 @@ class CeremoniousTransport final : public Transport {
     char bytes[1024];
     const IoResult result = plain_.Read(absl::MakeSpan(bytes));
     ASSERT_TRUE(result.ok()) << result;
-    held_.append(bytes, result.bytes);
+    held_.append(bytes, result.bytes());
   }
 
   PlainTransport plain_;

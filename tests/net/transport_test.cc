@@ -28,7 +28,7 @@ class SeeingTransport final : public Transport {
   IoResult Read(absl::Span<char>) override { return {}; }
   IoResult CloseWrite() override { return {}; }
   IoResult Write(absl::Span<const iovec> from) override {
-    if (result.kind != IoResult::kDone) return result;
+    if (result.kind() != IoResult::kDone) return result;
     const size_t n = std::min(from[0].iov_len, room);
     seen.append(static_cast<const char*>(from[0].iov_base), n);
     return {IoResult::kDone, n};
@@ -59,9 +59,9 @@ TEST_F(TransportTest, AFileIsReadPieceByPiece) {
   while (sent < bytes_.size()) {
     const IoResult result =
         transport_.SendFile(file_.get(), static_cast<off_t>(sent), bytes_.size() - sent);
-    ASSERT_EQ(result.kind, IoResult::kDone);
-    ASSERT_GT(result.bytes, 0u);
-    sent += result.bytes;
+    ASSERT_EQ(result.kind(), IoResult::kDone);
+    ASSERT_GT(result.bytes(), 0u);
+    sent += result.bytes();
   }
   EXPECT_TRUE(transport_.seen == bytes_);
 }

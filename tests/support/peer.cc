@@ -20,7 +20,7 @@ constexpr int kSafetyNetMilliseconds = 30'000;
 Peer Peer::ConnectedTo(const SocketAddress& address) {
   Peer peer(Socket::CreateFor(address).value());
   const IoResult result = peer.socket_.Connect(address).value();
-  if (result.kind == IoResult::kWantWrite) CHECK(peer.WaitFor(POLLOUT)) << "connect hangs";
+  if (result.kind() == IoResult::kWantWrite) CHECK(peer.WaitFor(POLLOUT)) << "connect hangs";
   // One that was connected, and has been reset since, will tell so to who uses it.
   const absl::Status error = peer.socket_.TakeError();
   CHECK(error.ok() || error == absl::ErrnoToStatus(ECONNRESET, "socket error")) << error;
