@@ -101,6 +101,10 @@ void Registration::EndBeforeClose() {
 
 absl::StatusOr<std::unique_ptr<EventLoop>> EventLoop::Create(Options options) {
   AssertOnLoop();  // Nobody else knows it yet.
+  if (options.busy_poll < absl::ZeroDuration() || options.busy_poll > kBusyPollMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("busy_poll must be from 0 to ", absl::FormatDuration(kBusyPollMax)));
+  }
   IgnoreSigpipe();
   MILLRACE_ASSIGN_OR_RETURN(std::unique_ptr<Poller> poller, options.poller());
   MILLRACE_ASSIGN_OR_RETURN(Ref<Mailbox> mailbox, Mailbox::Create(options.posts_max));

@@ -87,8 +87,8 @@ class EventLoop {
     const Clock* clock = &Clock::System();  // Must outlive the loop.
     size_t posts_max = kPostsMax;           // Closures that may wait; see LoopRef::Post().
     // For how long the loop asks for more work before it sleeps, where that pays; see BusyPoll.
-    // Half the latency of lone requests, and up to all of a core. 50 us is a good value, zero is
-    // off.
+    // Half the latency of lone requests, and up to all of a core. 100 us is a good value, zero is
+    // off, kBusyPollMax the most.
     absl::Duration busy_poll = absl::ZeroDuration();
   };
   // Fails when out of descriptors or memory. Sets SIGPIPE to be ignored if it would kill the

@@ -19,6 +19,10 @@ namespace millrace {
 // theirs; 512 keeps the array of them (12 bytes each) in the first-level cache.
 inline constexpr int kEventsPerTurnMax = 512;
 
+// How long a loop may ask for more work before it sleeps, at most. Longer than it takes to be woken
+// a few hundred times, it would only burn the core.
+inline constexpr absl::Duration kBusyPollMax = absl::Milliseconds(10);
+
 // Connections that one listener accepts in a turn. A storm of them thus cannot starve those that
 // are open; at 64 a turn the cost of waking is spread thin enough.
 inline constexpr int kAcceptsPerTurnMax = 64;

@@ -30,9 +30,6 @@ TcpConnection::TcpConnection(ConnectionOwner& owner, Socket socket,
       transport_(std::move(transport)),
       handler_(std::move(handler)),
       output_(owner.memory().output_pools()),
-      idle_timeout_ms_(owner.timeouts().idle_ms),
-      read_timeout_ms_(owner.timeouts().read_ms),
-      write_timeout_ms_(owner.timeouts().write_ms),
       peer_(std::move(peer)) {}
 
 void TcpConnection::Start() {
@@ -422,11 +419,12 @@ void TcpConnection::ResumeReading() {
   SettleLater();
 }
 
-// Reading goes on: with what is unread, and with time that counts from now.
+// Reading goes on: with what is unread, and with time that counts from now. So resuming counts as
+// activity, which the peer cannot cause.
 void TcpConnection::ReadAgain() {
   is_.offer_again = true;
   last_read_ = loop().now();
-  if (read_timeout_ms_ != 0) EnsureTimer();
+  if (timeouts().read_ms != 0) EnsureTimer();
 }
 
 void TcpConnection::CloseWrite() {

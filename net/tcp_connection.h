@@ -19,7 +19,6 @@
 #ifndef MILLRACE_NET_TCP_CONNECTION_H_
 #define MILLRACE_NET_TCP_CONNECTION_H_
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -204,7 +203,13 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   }
   bool must_offer() const;  // There is unread input that the handler is to see again.
   void UpdateInterest() LOOP_ONLY;
-  MonotonicTime IdleSince() const { return std::max(last_read_, last_write_); }
+  // Those that can be set, 0 for none, and since when each counts at the earliest.
+  struct OwnTimeouts {
+    uint32_t idle_ms, read_ms, write_ms;
+    MonotonicTime idle_from, read_from, write_from;
+  };
+  OwnTimeouts timeouts() const;
+  OwnTimeouts& own_timeouts();
   void EnsureTimer() LOOP_ONLY;
   absl::Status CheckDeadlines(MonotonicTime& next) LOOP_ONLY;
 
@@ -218,12 +223,12 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   MonotonicTime last_read_, last_write_;  // Progress, or when it was first waited for.
   absl::Status why_;                      // Set once failing_.
 
-  uint32_t idle_timeout_ms_, read_timeout_ms_, write_timeout_ms_;  // 0: none.
+  std::unique_ptr<OwnTimeouts> own_;  // If any was set; else the owner's hold.
+  Condition is_;
   uint16_t in_handler_ = 0;  // Calls of the handler on the stack.
   bool told_open_ : 1 = false;
   bool settles_later_ : 1 = false;
   bool resets_ : 1 = false;
-  Condition is_;
 
   const SocketAddress peer_;
 };

@@ -3,6 +3,7 @@
 // What a TcpConnection does when nothing happens to it.
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -21,6 +22,22 @@ MonotonicTime After(MonotonicTime since, uint32_t timeout_ms) {
 }
 
 }  // namespace
+
+TcpConnection::OwnTimeouts TcpConnection::timeouts() const {
+  if (own_ != nullptr) return *own_;
+  const ConnectionTimeouts& usual = owner_.timeouts();
+  return {.idle_ms = usual.idle_ms,
+          .read_ms = usual.read_ms,
+          .write_ms = usual.write_ms,
+          .idle_from = {},
+          .read_from = {},
+          .write_from = {}};
+}
+
+TcpConnection::OwnTimeouts& TcpConnection::own_timeouts() {
+  if (own_ == nullptr) own_ = std::make_unique<OwnTimeouts>(timeouts());
+  return *own_;
+}
 
 // Why its time is over, if it is; else `next` is when to look again.
 absl::Status TcpConnection::CheckDeadlines(MonotonicTime& next) {
@@ -43,14 +60,16 @@ absl::Status TcpConnection::CheckDeadlines(MonotonicTime& next) {
     return passed(last_write_, limit) ? error("the peer kept its end open for ", limit)
                                       : absl::OkStatus();
   }
-  if (is_.output_blocked && passed(last_write_, write_timeout_ms_)) {
-    return error("the peer took no output for ", write_timeout_ms_);
+  const OwnTimeouts own = timeouts();
+  if (is_.output_blocked && passed(std::max(last_write_, own.write_from), own.write_ms)) {
+    return error("the peer took no output for ", own.write_ms);
   }
-  if (is_.state == State::kOpen && wants_input() && passed(last_read_, read_timeout_ms_)) {
-    return error("no input for ", read_timeout_ms_);
+  const bool reads = is_.state == State::kOpen && wants_input();
+  if (reads && passed(std::max(last_read_, own.read_from), own.read_ms)) {
+    return error("no input for ", own.read_ms);
   }
-  return passed(IdleSince(), idle_timeout_ms_) ? error("idle for ", idle_timeout_ms_)
-                                               : absl::OkStatus();
+  const MonotonicTime idle_since = std::max({last_read_, last_write_, own.idle_from});
+  return passed(idle_since, own.idle_ms) ? error("idle for ", own.idle_ms) : absl::OkStatus();
 }
 
 // Called when a deadline begins or comes nearer. That they move away with each message needs
@@ -69,22 +88,22 @@ void TcpConnection::OnTimer() {
   Settle();
 }
 
+// Each counts from now, and puts none of the others off.
 void TcpConnection::SetIdleTimeout(absl::Duration timeout) {
-  idle_timeout_ms_ = ConnectionTimeouts::ToMilliseconds(timeout);
-  // Idleness is both; but output that waits must not be put off by this.
-  (is_.output_blocked ? last_read_ : last_write_) = loop().now();
+  own_timeouts().idle_ms = ConnectionTimeouts::ToMilliseconds(timeout);
+  own_timeouts().idle_from = loop().now();
   if (!closed()) EnsureTimer();
 }
 
 void TcpConnection::SetReadTimeout(absl::Duration timeout) {
-  read_timeout_ms_ = ConnectionTimeouts::ToMilliseconds(timeout);
-  last_read_ = loop().now();
+  own_timeouts().read_ms = ConnectionTimeouts::ToMilliseconds(timeout);
+  own_timeouts().read_from = loop().now();
   if (!closed()) EnsureTimer();
 }
 
 void TcpConnection::SetWriteTimeout(absl::Duration timeout) {
-  write_timeout_ms_ = ConnectionTimeouts::ToMilliseconds(timeout);
-  last_write_ = loop().now();
+  own_timeouts().write_ms = ConnectionTimeouts::ToMilliseconds(timeout);
+  own_timeouts().write_from = loop().now();
   if (!closed()) EnsureTimer();
 }
 

@@ -21,7 +21,8 @@ def bazel_build(root, targets):
     """Optimized; returns the folder they are in."""
     bazel = os.path.join(root, "tools/bazel")
     say("building " + " ".join(targets))
-    subprocess.run([bazel, "build", "--config=opt", "--noshow_progress", *targets], cwd=root,
+    subprocess.run([bazel, "build", "--config=opt", "--noshow_progress",
+                    "--symlink_prefix=/", *targets], cwd=root,
                    check=True, stdout=sys.stderr)
     done = subprocess.run([bazel, "info", "--config=opt", "bazel-bin"], cwd=root, check=True,
                           stdout=subprocess.PIPE, text=True)

@@ -44,7 +44,7 @@ KIB = 1 << 10
 SHAPES = {shape.key: shape for shape in [
     Shape("c1", "1 connection, 64 B", 1),
     Shape("c1_busy", "1 connection, polling before sleeping", 1,
-          server_flags=("--busy_poll=50us",)),
+          server_flags=("--busy_poll=100us",)),
     Shape("c10", "10 connections, 64 B", 10),
     Shape("c100", "100 connections, 64 B", 100),
     Shape("c100_2loops", "100 connections, 2 loops on one core", 100,
@@ -70,7 +70,7 @@ CHECKED_SHAPES = ["c100", "churn"]
 
 def named(text, default):
     """The shapes that `text`, "c1,m4k", names; raises ValueError for one that is not there."""
-    keys = text.split(",") if text else default
+    keys = default if text is None else text.split(",")
     for key in keys:
         if key not in SHAPES:
             raise ValueError("no shape %r; there are %s" % (key, ", ".join(SHAPES)))

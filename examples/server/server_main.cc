@@ -18,6 +18,7 @@
 #include "base/async_log_sink.h"
 #include "base/status_macros.h"
 #include "base/thread_role.h"
+#include "net/limits.h"
 #include "net/poller.h"
 #include "net/poller_named.h"
 #include "net/signal_watcher.h"
@@ -51,7 +52,8 @@ void AddFlags(FlagSet& flags, Settings& settings, ServerProgram& program) {
   flags.AddPoller("poller", settings.poller, "what the loops wait with: epoll, poll or select");
   flags.AddDuration("busy_poll", settings.busy_poll, absl::ZeroDuration(),
                     "how long a busy loop asks for more before it sleeps: half the latency of lone "
-                    "requests, for up to a core; 50us is a good value, 0s is off");
+                    "requests, for up to a core; 100us is a good value, 0s is off",
+                    kBusyPollMax);
   flags.AddDuration("idle_timeout", program.limits.idle_timeout, absl::Milliseconds(1),
                     "closes a connection on which nothing moved for so long; inf: never");
   flags.AddInt("max_connections", program.connections_max, 1, 10'000'000,

@@ -101,7 +101,7 @@ class ComparingTest(unittest.TestCase):
         results = self.compare(laboratory, shapes=[busy], rounds=1)
         self.assertEqual(laboratory.runs, ["raw", "millrace"])
         self.assertEqual(results["shapes"]["c1_busy"]["rate"], {"millrace": [1.0]})
-        self.assertEqual(server("millrace").command(busy), ["millrace", "--busy_poll=50us"])
+        self.assertEqual(server("millrace").command(busy), ["millrace", "--busy_poll=100us"])
         self.assertEqual(server("uv").command(busy), ["uv"])
 
     def test_one_run_under_valgrind_counts_two_things(self):

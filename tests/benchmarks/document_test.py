@@ -102,7 +102,7 @@ class TablesTest(unittest.TestCase):
     def test_flags_of_ours_are_told(self):
         self.assertNotIn("alone", self.tables.shape_notes())
         self.tables.results["shapes"]["c1_busy"] = self.tables.results["shapes"].pop("c100")
-        self.assertIn("In `c1_busy` Millrace alone is measured, with `--busy_poll=50us`.",
+        self.assertIn("In `c1_busy` Millrace alone is measured, with `--busy_poll=100us`.",
                       " ".join(self.tables.shape_notes().split()))
 
     def test_the_yardstick_has_its_own_figures(self):

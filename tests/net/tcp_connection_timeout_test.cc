@@ -335,6 +335,43 @@ TEST_F(TcpConnectionTimeoutTest, SettingTheIdleTimeoutDoesNotPutTheWriteTimeoutO
   ExpectEndAfter(absl::Seconds(1), "took no output");
 }
 
+TEST_F(TcpConnectionTimeoutTest, SettingTheIdleTimeoutDoesNotPutTheReadTimeoutOff) {
+  limits_.read_timeout = absl::Seconds(20);
+  limits_.write_timeout = absl::Hours(1);
+  Peer peer = OpenNarrow();
+  conn().Send(std::string(20'000, 'x'));
+  Settle();
+  ExpectOpenAfter(absl::Seconds(19));
+  conn().SetIdleTimeout(absl::Seconds(60));
+  ExpectEndAfter(absl::Seconds(1), "no input for");
+}
+
+TEST_F(TcpConnectionTimeoutTest, SettingTheReadTimeoutDoesNotPutTheIdleTimeoutOff) {
+  limits_.idle_timeout = absl::Seconds(20);
+  Peer peer = Open();
+  ExpectOpenAfter(absl::Seconds(19));
+  conn().SetReadTimeout(absl::Seconds(60));
+  ExpectEndAfter(absl::Seconds(1), "idle for");
+}
+
+TEST_F(TcpConnectionTimeoutTest, SettingTheWriteTimeoutDoesNotPutTheIdleTimeoutOff) {
+  limits_.idle_timeout = absl::Seconds(20);
+  Peer peer = Open();
+  ExpectOpenAfter(absl::Seconds(19));
+  conn().SetWriteTimeout(absl::Seconds(60));
+  ExpectEndAfter(absl::Seconds(1), "idle for");
+}
+
+TEST_F(TcpConnectionTimeoutTest, SettingTheIdleTimeoutDoesNotPutTheEndOff) {
+  limits_.linger_timeout = absl::Seconds(5);
+  Peer peer = Open();
+  conn().CloseAfterFlush();
+  Settle();
+  ExpectOpenAfter(absl::Seconds(4));
+  conn().SetIdleTimeout(absl::Seconds(60));
+  ExpectEndAfter(absl::Seconds(1), "the peer kept");
+}
+
 TEST_F(TcpConnectionTimeoutTest, WhileOutputWaitsIdlenessCanStillBeSet) {
   limits_.write_timeout = absl::Seconds(20);
   Peer peer = OpenNarrow();

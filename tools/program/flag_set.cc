@@ -76,8 +76,8 @@ void FlagSet::AddSwitch(absl::string_view name, bool& value, absl::string_view h
 }
 
 void FlagSet::AddDuration(absl::string_view name, absl::Duration& value, absl::Duration min,
-                          absl::string_view help) {
-  const auto read = [&value, min](absl::string_view text) {
+                          absl::string_view help, absl::Duration max) {
+  const auto read = [&value, min, max](absl::string_view text) {
     absl::Duration duration;
     if (!absl::ParseDuration(text, &duration)) {
       return absl::InvalidArgumentError("must be a duration, such as 1.5s, 200ms or 1h30m");
@@ -85,6 +85,10 @@ void FlagSet::AddDuration(absl::string_view name, absl::Duration& value, absl::D
     if (duration < min) {
       return absl::InvalidArgumentError(
           absl::StrCat("must be ", absl::FormatDuration(min), " or more"));
+    }
+    if (duration > max) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("must be ", absl::FormatDuration(max), " or less"));
     }
     value = duration;
     return absl::OkStatus();

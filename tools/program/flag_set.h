@@ -49,7 +49,7 @@ class FlagSet {
   void AddSwitch(absl::string_view name, bool& value, absl::string_view help);
   // As absl::ParseDuration reads it.
   void AddDuration(absl::string_view name, absl::Duration& value, absl::Duration min,
-                   absl::string_view help);
+                   absl::string_view help, absl::Duration max = absl::InfiniteDuration());
   void AddText(absl::string_view name, absl::string_view value_name, std::string& value,
                absl::string_view help);
   // Several, separated by commas, or by giving the flag again: the first replaces the default.

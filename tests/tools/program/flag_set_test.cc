@@ -25,7 +25,8 @@ class FlagSetTest : public testing::Test {
   FlagSetTest() {
     flags_.AddInt("threads", threads_, 0, 64, "worker loops");
     flags_.AddSwitch("quiet", quiet_, "says less");
-    flags_.AddDuration("timeout", timeout_, absl::Milliseconds(1), "how long it takes");
+    flags_.AddDuration("timeout", timeout_, absl::Milliseconds(1), "how long it takes",
+                       absl::Hours(1));
     flags_.AddText("json", "FILE", json_, "where the figures go");
     flags_.AddAddresses("listen", listen_, "where");
     flags_.AddPoller("poller", poller_, "what loops wait with");
@@ -114,6 +115,7 @@ TEST_F(FlagSetTest, ErrorsNameTheFlagItsValueAndTheReason) {
       {"--threads=", "--threads=: must be a whole number from 0 to 64"},
       {"--timeout=60", "--timeout=60: must be a duration, such as 1.5s, 200ms or 1h30m"},
       {"--timeout=0", "--timeout=0: must be 1ms or more"},
+      {"--timeout=1h1s", "--timeout=1h1s: must be 1h or less"},
       {"--json=", "--json=: must not be empty"},
       {"--poller=kqueue", "--poller=kqueue: no poller \"kqueue\": it is epoll, poll or select"},
       {"--threads", "--threads: needs a value: --threads=N"},
