@@ -40,8 +40,11 @@ constexpr int64_t kDescriptorsPerLoop = 5;
 // to begin. They tell it, by posts, how far they are.
 class LoadRun {
  public:
-  LoadRun(const LoadOptions& options, OnLoadProgress on_progress)
-      : options_(options), on_progress_(std::move(on_progress)), pattern_(options.frame_bytes()) {}
+  LoadRun(const LoadOptions& options, OnLoadProgress on_progress, OnLoadInterrupt on_interrupt)
+      : options_(options),
+        on_progress_(std::move(on_progress)),
+        on_interrupt_(std::move(on_interrupt)),
+        pattern_(options.frame_bytes()) {}
 
   absl::StatusOr<LoadReport> Run() LOOP_ONLY;
 
@@ -50,6 +53,7 @@ class LoadRun {
   void OnOpened(int connected) LOOP_ONLY;
   void OnDone() LOOP_ONLY;
   absl::Status WatchSignals() LOOP_ONLY;
+  void Interrupt() LOOP_ONLY;
   void Finish() LOOP_ONLY;
   // Runs a copy of `work` on the loop of each worker, with it.
   template <typename Work>
@@ -60,6 +64,7 @@ class LoadRun {
 
   const LoadOptions& options_;
   OnLoadProgress on_progress_;
+  OnLoadInterrupt on_interrupt_;
   const Pattern pattern_;
   std::vector<std::unique_ptr<LoadTally>> tallies_;  // Read when the pool has stopped.
   std::vector<LoadWorker*> workers_;                 // Each for its own loop only.
@@ -70,6 +75,7 @@ class LoadRun {
 
   size_t opened_ = 0, done_ = 0;  // Workers.
   int connected_ = 0;
+  bool interrupted_ = false;
   MonotonicTime begin_ = MonotonicTime::InfiniteFuture();
   MonotonicTime end_ = MonotonicTime::InfiniteFuture();
   MonotonicTime last_tick_;
@@ -106,9 +112,16 @@ absl::Status LoadRun::WatchSignals() {
                             SignalWatcher::Create(*main_, {SIGINT, SIGTERM}, [this](int number) {
                               AssertOnLoop();
                               if (signals_->heard() > 1) _exit(128 + number);
-                              Finish();
+                              Interrupt();
                             }));
   return absl::OkStatus();
+}
+
+// After its end it is whole, and only waits.
+void LoadRun::Interrupt() {
+  interrupted_ = main_->clock().Now() < end_;
+  if (on_interrupt_) on_interrupt_();
+  Finish();
 }
 
 // What is under way may still come back; nothing new is begun, and nothing measured.
@@ -163,7 +176,7 @@ void LoadRun::TellWorkers(const Work& work) {
 
 void LoadRun::OnOpened(int connected) {
   connected_ += connected;
-  if (++opened_ < workers_.size()) return;
+  if (++opened_ < workers_.size() || interrupted_) return;
   if (connected_ == 0) return Finish();  // All that is left may be retries in vain.
   const MonotonicTime start = main_->clock().Now();
   begin_ = start + options_.warmup;
@@ -183,15 +196,16 @@ void LoadRun::OnDone() {
 }
 
 LoadProgress::Phase LoadRun::PhaseAt(MonotonicTime now) const {
+  if (now >= end_) return LoadProgress::Phase::kEnding;
   if (opened_ < workers_.size()) return LoadProgress::Phase::kConnecting;
-  if (now < begin_) return LoadProgress::Phase::kWarmingUp;
-  return now < end_ ? LoadProgress::Phase::kMeasuring : LoadProgress::Phase::kEnding;
+  return now < begin_ ? LoadProgress::Phase::kWarmingUp : LoadProgress::Phase::kMeasuring;
 }
 
 void LoadRun::OnTick() {
   const MonotonicTime now = main_->clock().Now();
   LoadProgress progress = {.phase = PhaseAt(now)};
-  if (now > begin_) progress.measured = std::min(now, end_) - begin_;
+  const MonotonicTime until = std::min(now, end_);
+  if (until > begin_) progress.measured = until - begin_;
   for (const std::unique_ptr<LoadTally>& tally : tallies_) {
     progress.connections += tally->live().connections.value();
     progress.messages += static_cast<int64_t>(tally->live().messages.value());
@@ -209,7 +223,10 @@ LoadReport LoadRun::Report() const {
                        .connections = options_.connections,
                        .message_bytes = options_.message_bytes,
                        .pipeline = options_.pipeline,
-                       .rate = options_.rate};
+                       .rate = options_.rate,
+                       .duration = options_.duration,
+                       .interrupted = interrupted_,
+                       .connected = connected_};
   if (begin_ < end_) report.measured = end_ - begin_;
   ErrorTally errors;
   for (const std::unique_ptr<LoadTally>& tally : tallies_) {
@@ -230,10 +247,11 @@ LoadReport LoadRun::Report() const {
 
 }  // namespace
 
-absl::StatusOr<LoadReport> RunLoad(const LoadOptions& options, OnLoadProgress on_progress) {
+absl::StatusOr<LoadReport> RunLoad(const LoadOptions& options, OnLoadProgress on_progress,
+                                   OnLoadInterrupt on_interrupt) {
   AssertOnLoop();
   MILLRACE_RETURN_IF_ERROR(options.Check());
-  return LoadRun(options, std::move(on_progress)).Run();
+  return LoadRun(options, std::move(on_progress), std::move(on_interrupt)).Run();
 }
 
 }  // namespace millrace

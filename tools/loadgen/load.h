@@ -35,9 +35,14 @@ struct LoadProgress {
 // Called on the caller's thread, about once a second.
 using OnLoadProgress = absl::AnyInvocable<void(const LoadProgress& progress)>;
 
+// Called on the caller's thread at the first signal, if options.ends_on_signal: the run ends within
+// options.ending_max() now.
+using OnLoadInterrupt = absl::AnyInvocable<void()>;
+
 // Fails if the options contradict each other, or this machine has not enough of something. What the
 // server does, or does not, is in the report. Ends in bounded time, whatever the server does.
-absl::StatusOr<LoadReport> RunLoad(const LoadOptions& options, OnLoadProgress on_progress = {});
+absl::StatusOr<LoadReport> RunLoad(const LoadOptions& options, OnLoadProgress on_progress = {},
+                                   OnLoadInterrupt on_interrupt = {});
 
 }  // namespace millrace
 

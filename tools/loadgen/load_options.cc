@@ -14,6 +14,33 @@ absl::Status CheckRange(absl::string_view name, int value, int max) {
   return absl::InvalidArgumentError(absl::StrCat(name, " must be 1 to ", max, ", not ", value));
 }
 
+absl::Status OnlyFor(absl::string_view modes, absl::string_view name, LoadMode mode) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, " is for ", modes, " only, not for ", LoadModeName(mode)));
+}
+
+// What a mode has no use for would be ignored, and believed to be measured.
+absl::Status CheckMode(const LoadOptions& options) {
+  const LoadMode mode = options.mode;
+  if (mode == LoadMode::kEcho) return absl::OkStatus();
+  if (options.rate > 0) return OnlyFor("mode echo", "rate", mode);
+  if (options.pipeline > 1) return OnlyFor("mode echo", "pipeline", mode);
+  if (options.framed && mode == LoadMode::kIdle) {
+    return OnlyFor("modes echo and churn", "framed", mode);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckTimes(const LoadOptions& options) {
+  if (options.duration <= absl::ZeroDuration()) {
+    return absl::InvalidArgumentError("duration must be more than 0");
+  }
+  if (options.warmup < absl::ZeroDuration() || options.warmup == absl::InfiniteDuration()) {
+    return absl::InvalidArgumentError("warmup must be 0 or more, and have an end");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::string_view LoadModeName(LoadMode mode) {
@@ -57,13 +84,9 @@ absl::Status LoadOptions::Check() const {
   if (rate < 0 || rate > kRateMax) {
     status.Update(
         absl::InvalidArgumentError(absl::StrCat("rate must be 0 to ", kRateMax, ", not ", rate)));
-  } else if (rate > 0 && mode != LoadMode::kEcho) {
-    status.Update(absl::InvalidArgumentError(
-        absl::StrCat("rate is for mode echo only, not for ", LoadModeName(mode))));
   }
-  if (status.ok() && duration <= absl::ZeroDuration()) {
-    status = absl::InvalidArgumentError("duration must be more than 0");
-  }
+  status.Update(CheckMode(*this));
+  status.Update(CheckTimes(*this));
   return status;
 }
 

@@ -38,7 +38,7 @@ struct LoadOptions {
   // Each message is four bytes of length, the highest first, and that many bytes: for servers of
   // requests, which reply with the same. message_bytes is all of it, and so 4 or more.
   bool framed = false;
-  int pipeline = 1;  // Messages in flight on a connection, in mode echo.
+  int pipeline = 1;  // Messages in flight on a connection. Only in mode echo.
   // Messages per second of all connections together, whatever comes back: an open loop, in which
   // latency is measured from when a message was due, also if the pipeline was full then. 0: a
   // closed loop, in which each message that comes back is answered by the next. Only in mode echo.
@@ -55,10 +55,15 @@ struct LoadOptions {
   absl::Duration grace = absl::Seconds(5);
 
   // Whether SIGINT and SIGTERM end the run early, with what was measured so far; a second one ends
-  // the process. Only for main(), since signals are the whole process's.
+  // the process. Only for main(), since signals are the whole process's. See OnLoadInterrupt.
   bool ends_on_signal = false;
 
-  // InvalidArgument that says what cannot be.
+  // How long the run may take to end once the load is off.
+  absl::Duration ending_max() const {
+    return mode == LoadMode::kIdle ? absl::ZeroDuration() : rate > 0 ? 2 * grace : grace;
+  }
+
+  // InvalidArgument that says what cannot be, or would be ignored.
   absl::Status Check() const;
 
   // Of the pattern that is sent.

@@ -25,6 +25,10 @@ constexpr double kBusyShare = 0.9;
 // Below that the wait for a core is nothing to speak of.
 constexpr double kQueuedShare = 0.05;
 
+// Fewer than one message in a hundred, or than these, may just be under way at the end.
+constexpr double kMissingShare = 0.01;
+constexpr double kMissingMin = 10;
+
 std::string Percent(double share) { return absl::StrFormat("%.0f %%", 100 * share); }
 
 }  // namespace
@@ -45,6 +49,12 @@ double LoadReport::sent_per_second() const {
   return seconds > 0 ? static_cast<double>(sent) / seconds : 0;
 }
 
+bool LoadReport::rate_was_missed() const {
+  const double due = rate * absl::ToDoubleSeconds(measured);
+  const double missing = due - static_cast<double>(sent);
+  return missing >= kMissingMin && missing > kMissingShare * due;
+}
+
 bool LoadReport::client_was_busy() const { return client_busy >= kBusyShare; }
 
 bool LoadReport::client_was_late() const {
@@ -52,8 +62,25 @@ bool LoadReport::client_was_late() const {
   return late >= kLatenessMin && late >= kLatenessShare * latency.Percentile(99);
 }
 
+std::string LoadReport::Interruption() const {
+  if (!interrupted) return "";
+  std::string text =
+      absl::StrFormat("interrupted after %.2f s of %.2f s", absl::ToDoubleSeconds(measured),
+                      absl::ToDoubleSeconds(duration));
+  if (connected < connections) {
+    absl::StrAppend(&text, ": ", WithCommas(connected), " of ", WithCommas(connections),
+                    " connections had been opened");
+  }
+  return text;
+}
+
 std::string LoadReport::Note() const {
   std::string note;
+  if (rate_was_missed()) {
+    absl::StrAppend(&note,
+                    "The rate was not reached: ", WithCommas(std::llround(sent_per_second())),
+                    " messages/s were sent, and not ", WithCommas(rate), ".\n");
+  }
   if (client_was_late()) {
     absl::StrAppend(&note,
                     "The client was late to send: these are not the server's figures alone. "
@@ -81,6 +108,7 @@ std::string LoadReport::ToTable() const {
 
 ReportTable LoadReport::Rows() const {
   ReportTable table;
+  if (interrupted) table.AddTitle(Interruption());
   table.Add("connections", WithCommas(connections));
   table.Add("seconds", absl::StrFormat("%.2f", absl::ToDoubleSeconds(measured)));
   if (mode != LoadMode::kIdle) {
@@ -91,7 +119,7 @@ ReportTable LoadReport::Rows() const {
   if (rate > 0) {
     table.Add("rate asked", WithCommas(rate));
     table.Add("rate achieved", WithCommas(std::llround(sent_per_second())));
-    table.Add("sent late p99", ReadableTime(lateness.Percentile(99)));
+    table.Add("sent late p99", PercentileText(lateness, 99));
     if (unsent > 0) table.Add("not sent", WithCommas(unsent));
   }
   if (client_busy > 0) table.Add("client busy", Percent(client_busy));

@@ -25,9 +25,12 @@ struct LoadReport {
   int connections = 0;
   int message_bytes = 0;
   int pipeline = 0;
-  int rate = 0;  // As it was asked for.
+  int rate = 0;                                    // As it was asked for,
+  absl::Duration duration = absl::ZeroDuration();  // and this, too.
 
   absl::Duration measured = absl::ZeroDuration();
+  bool interrupted = false;                    // By a signal, before all of it was measured.
+  int connected = 0;                           // How many of the connections could be opened.
   int64_t messages = 0;                        // That came back in that time.
   std::map<std::string, int64_t> errors = {};  // How many of each kind, over the whole run.
   std::string first_error = "";                // The reason of the first of them.
@@ -52,15 +55,19 @@ struct LoadReport {
   double messages_per_second() const;
   double mib_per_second() const;  // One way; as much went the other.
   double sent_per_second() const;
+  // Whether fewer messages were sent than were to be, for whatever reason.
+  bool rate_was_missed() const;
   // Whether the rate may be this program's own limit, since a thread of it had hardly a rest.
   bool client_was_busy() const;
   // Whether latency is to a good part this program's own, since it was late to send.
   bool client_was_late() const;
 
+  // "interrupted after 2.00 s of 10.00 s"; empty if it was not.
+  std::string Interruption() const;
   // For people: the rows, and all in lines.
   ReportTable Rows() const;
   std::string ToTable() const;
-  // What is to be known of the figures, in a sentence or two; or nothing.
+  // What is to be known of the figures, in a line for each thing; or nothing.
   std::string Note() const;
   // One object, in a few lines. The keys are promised; see the load client's documentation.
   std::string ToJson() const;

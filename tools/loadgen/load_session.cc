@@ -103,9 +103,12 @@ void LoadSession::OnOpen(TcpConnection& conn) {
   const MonotonicTime now = Now();
   if (plan_.options.mode == LoadMode::kIdle) return plan_.tally.AddLatency(now - began_);
   if (plan_.tally.over(now)) return SendEnd();
-  if (paced()) return;
-  SendMessages(static_cast<int>(sent_.size()),
-               plan_.options.mode == LoadMode::kChurn ? began_ : now);
+  if (plan_.options.mode == LoadMode::kChurn) SendMessages(1, began_);
+}
+
+void LoadSession::Begin() {
+  if (plan_.options.mode != LoadMode::kEcho || paced()) return;
+  if (connected() && !failed_ && !sent_end_) SendMessages(static_cast<int>(sent_.size()), Now());
 }
 
 void LoadSession::OnData(Buffer& input) {

@@ -6,6 +6,7 @@
 //
 //   LoadSession session(loop, {options, pattern, tally}, owner, number);
 //   session.Connect();
+//   session.Begin();                     // When the others are connected, too.
 //   ...
 //   session.Finish();                    // OnEnded() tells when what is under way has come back.
 //
@@ -64,6 +65,9 @@ class LoadSession {
   ~LoadSession();
 
   void Connect() LOOP_ONLY;
+  // In a closed loop: fills the pipeline, and the load is on. Does nothing if it is not connected,
+  // or in another mode.
+  void Begin() LOOP_ONLY;
   // With a rate: from now on it sends by `schedule`. The tally has its window.
   void Pace(const SendSchedule& schedule) LOOP_ONLY { schedule_ = schedule; }
   // When its own `n`-th message is due. Requires: paced.

@@ -67,6 +67,7 @@ void LoadWorker::Start() {
 }
 
 void LoadWorker::Measure(MonotonicTime begin, MonotonicTime end) {
+  if (finishing_) return;
   plan_.tally.SetWindow(begin, end);
   if (active_.empty()) return;
   if (begin <= loop_.clock().Now()) {  // Without a warmup it always is.
@@ -75,6 +76,7 @@ void LoadWorker::Measure(MonotonicTime begin, MonotonicTime end) {
     begin_timer_.ArmAt(begin);
   }
   end_timer_.ArmAt(end);
+  for (const std::unique_ptr<LoadSession>& session : sessions_) session->Begin();
 }
 
 void LoadWorker::Pace(MonotonicTime start) {

@@ -51,9 +51,10 @@ class LoadWorker final : public Deferred, private LoadSession::Owner {
              Listeners listeners) LOOP_ONLY;
 
   void Start() LOOP_ONLY;
-  // What happens from `begin` on is measured; at `end` all is brought to an end.
+  // The load is on from now; what happens from `begin` on is measured; at `end` all is brought to
+  // an end. Does nothing if it ends already. Not before on_opened.
   void Measure(MonotonicTime begin, MonotonicTime end) LOOP_ONLY;
-  // Requires: a rate, and that it measures.
+  // Requires: a rate, and that it measures: the load is on from `start`.
   void Pace(MonotonicTime start) LOOP_ONLY;
   // Begins to end, unless it does already.
   void Finish() LOOP_ONLY;

@@ -17,6 +17,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/status_macros.h"
@@ -28,12 +30,14 @@
 #include "tools/loadgen/progress_printer.h"
 #include "tools/loadgen/result_file.h"
 #include "tools/program/flag_set.h"
+#include "tools/program/process.h"
 #include "tools/program/program_main.h"
 
 namespace millrace {
 namespace {
 
 constexpr absl::string_view kProgram = "loadgen";
+constexpr absl::Duration kWarmupMax = absl::Hours(24);
 
 // Where the figures go, besides to the table.
 struct Outputs {
@@ -72,12 +76,30 @@ void AddFlags(FlagSet& flags, LoadOptions& options, Outputs& outputs) {
                "its pipeline was full then; 0: each that comes back is answered by the next");
   flags.AddDuration("duration", options.duration, absl::Milliseconds(1), "how long is measured");
   flags.AddDuration("warmup", options.warmup, absl::ZeroDuration(),
-                    "how long the load is on before that, with all connections open");
+                    "how long the load is on before that, with all connections open", kWarmupMax);
   flags.AddText("json", "FILE", outputs.json,
                 "also writes the figures to FILE; -: to stdout, in place of the table");
   flags.AddText("report", "FILE.html", outputs.report,
                 "also writes a page with the figures, throughput over time and the latency "
                 "distribution drawn");
+}
+
+// A line on stderr.
+void Say(absl::string_view text) { PrintError(kProgram, absl::UnknownError(text)); }
+
+// The run's end may take some seconds, in which nothing else would show that the signal was heard.
+void SayItFinishes(const LoadOptions& options) {
+  if (options.ending_max() <= absl::ZeroDuration()) return;
+  Say(absl::StrFormat("finishing: waiting up to %g s for what is under way; again to end at once",
+                      absl::ToDoubleSeconds(options.ending_max())));
+}
+
+// What the exit code does not tell; and what the table says of the figures, if there is none.
+void Warn(const LoadReport& report, bool has_table) {
+  if (report.interrupted) Say(report.Interruption());
+  if (has_table) return;
+  const std::string note = report.Note();
+  for (const absl::string_view line : absl::StrSplit(note, '\n', absl::SkipEmpty())) Say(line);
 }
 
 absl::StatusOr<LoadReport> Run(const LoadOptions& options) {
@@ -86,7 +108,11 @@ absl::StatusOr<LoadReport> Run(const LoadOptions& options) {
   if (printer.on_terminal()) {
     on_progress = [&printer](const LoadProgress& progress) { printer.Print(progress); };
   }
-  absl::StatusOr<LoadReport> report = RunLoad(options, std::move(on_progress));
+  const auto on_interrupt = [&] {
+    printer.Clear();
+    SayItFinishes(options);
+  };
+  absl::StatusOr<LoadReport> report = RunLoad(options, std::move(on_progress), on_interrupt);
   printer.Clear();
   return report;
 }
@@ -95,9 +121,14 @@ absl::Status RunAndPrint(const LoadOptions& options, const Outputs& outputs) {
   if (outputs.report == "-") return absl::InvalidArgumentError("--report=-: must be a file");
   MILLRACE_ASSIGN_OR_RETURN(const ResultFile file, ResultFile::Open("--json", outputs.json));
   MILLRACE_ASSIGN_OR_RETURN(const ResultFile page, ResultFile::Open("--report", outputs.report));
+  if (file.IsSameAs(page)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--json=", outputs.json, " and --report=", outputs.report, " are one file"));
+  }
   MILLRACE_ASSIGN_OR_RETURN(const LoadReport report, Run(options));
   MILLRACE_RETURN_IF_ERROR(file.Write(report.ToTable(), report.ToJson()));
   MILLRACE_RETURN_IF_ERROR(page.WriteFile(LoadPage(report, outputs.command_line)));
+  Warn(report, /*has_table=*/outputs.json != "-");
   if (report.ok()) return absl::OkStatus();
   return absl::UnavailableError(
       absl::StrCat(report.error_count(), " errors, the first: ", report.first_error));

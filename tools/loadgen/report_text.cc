@@ -39,12 +39,16 @@ void ReportTable::AddErrors(const ErrorCounts& errors) {
   for (const auto& [kind, count] : errors) Add("  " + kind, WithCommas(count));
 }
 
-void ReportTable::AddLatency(absl::string_view title, const Histogram& latency) {
-  if (latency.count() == 0) return;
-  absl::StrAppend(&text_, "\n", title, "\n");
+void ReportTable::AddTitle(absl::string_view title) {
+  absl::StrAppend(&text_, title, "\n");
   rows_.push_back({std::string(title), ""});
+}
+
+void ReportTable::AddLatency(absl::string_view title, const Histogram& latency) {
+  absl::StrAppend(&text_, "\n");
+  AddTitle(title);
   for (const Percentile& each : kPercentiles) {
-    Add(absl::StrCat("  ", each.name), ReadableTime(latency.Percentile(each.percent)));
+    Add(absl::StrCat("  ", each.name), PercentileText(latency, each.percent));
   }
 }
 
@@ -63,6 +67,10 @@ std::string ReadableTime(absl::Duration time) {
   return absl::StrFormat("%.3f s ", us / 1'000'000);
 }
 
+std::string PercentileText(const Histogram& times, double percent) {
+  return times.count() == 0 ? "-" : ReadableTime(times.Percentile(percent));
+}
+
 std::string ErrorsJson(const ErrorCounts& errors) {
   const auto add = [](std::string* out, const std::pair<const std::string, int64_t>& error) {
     absl::StrAppendFormat(out, "\"%s\": %d", error.first, error.second);
@@ -72,7 +80,9 @@ std::string ErrorsJson(const ErrorCounts& errors) {
 
 std::string LatencyJson(const Histogram& latency) {
   const auto add = [&latency](std::string* out, const Percentile& each) {
-    absl::StrAppendFormat(out, "\"%s\": %.3f", each.key,
+    absl::StrAppendFormat(out, "\"%s\": ", each.key);
+    if (latency.count() == 0) return absl::StrAppend(out, "null");
+    absl::StrAppendFormat(out, "%.3f",
                           absl::ToDoubleMicroseconds(latency.Percentile(each.percent)));
   };
   return absl::StrCat("{", absl::StrJoin(kPercentiles, ", ", add), "}");

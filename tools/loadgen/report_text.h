@@ -36,8 +36,11 @@ class ReportTable {
   void Add(absl::string_view name, absl::string_view value);
   // How many, and below that how many of each kind.
   void AddErrors(const ErrorCounts& errors);
-  // An empty line, the title and the percentiles; nothing if no time was taken.
+  // An empty line, the title and the percentiles: "-" if no time was taken, since a zero would be
+  // the best of all servers.
   void AddLatency(absl::string_view title, const Histogram& latency);
+  // A line of its own.
+  void AddTitle(absl::string_view title);
 
   const std::string& text() const { return text_; }
   const std::vector<Row>& rows() const { return rows_; }
@@ -54,7 +57,9 @@ std::string ReadableTime(absl::Duration time);
 
 // {"closed": 3}
 std::string ErrorsJson(const ErrorCounts& errors);
-// {"min": 1.000, "p50": 2.000, ...}: in microseconds.
+// As in a table: "-" if no time was taken.
+std::string PercentileText(const Histogram& times, double percent);
+// {"min": 1.000, "p50": 2.000, ...}: in microseconds; null if no time was taken.
 std::string LatencyJson(const Histogram& latency);
 
 }  // namespace millrace

@@ -73,7 +73,11 @@ class Reader {
     if (!rest_.empty() && rest_[0] == '{') return ReadObject(path, values);
     std::string value;
     const bool is_string = absl::StartsWith(rest_, "\"");
-    if (!(is_string ? TakeString(value) : TakeNumber(value))) return false;
+    if (absl::ConsumePrefix(&rest_, "null")) {
+      value = "null";
+    } else if (!(is_string ? TakeString(value) : TakeNumber(value))) {
+      return false;
+    }
     values.emplace_back(path, value);
     return true;
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ReadJson() reads an object of numbers, strings and such objects, in the order they stand:
-// of RFC 8259 all but escapes and exponents. Enough to check that what we write can be read.
-// Test-only.
+// ReadJson() reads an object of numbers, strings, nulls and such objects, in the order they stand:
+// what we write of RFC 8259, without escapes and exponents. Enough to check that what we write can
+// be read. Test-only.
 //
 //   EXPECT_THAT(ReadJson("{\"a\": {\"b\": 1.5}}"), ElementsAre(Pair("a.b", "1.5")));
 

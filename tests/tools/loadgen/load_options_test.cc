@@ -55,6 +55,39 @@ TEST(LoadOptionsTest, ARateIsForModeEchoOnly) {
   EXPECT_TRUE(options.Check().ok());
 }
 
+TEST(LoadOptionsTest, WhatAModeHasNoUseForIsRefused) {
+  for (const LoadMode mode : {LoadMode::kChurn, LoadMode::kIdle}) {
+    LoadOptions options = Good();
+    options.mode = mode;
+    EXPECT_TRUE(options.Check().ok());
+    options.pipeline = 2;
+    EXPECT_THAT(ErrorOf(options), HasSubstr("pipeline is for mode echo only, not for "));
+  }
+  LoadOptions options = Good();
+  options.framed = true;
+  options.mode = LoadMode::kChurn;
+  EXPECT_TRUE(options.Check().ok());
+  options.mode = LoadMode::kIdle;
+  EXPECT_EQ(ErrorOf(options), "framed is for modes echo and churn only, not for idle");
+}
+
+TEST(LoadOptionsTest, AWarmupHasAnEnd) {
+  for (const absl::Duration warmup : {absl::InfiniteDuration(), absl::Seconds(-1)}) {
+    LoadOptions options = Good();
+    options.warmup = warmup;
+    EXPECT_EQ(ErrorOf(options), "warmup must be 0 or more, and have an end");
+  }
+}
+
+TEST(LoadOptionsTest, HowLongItMayTakeToEndIsKnown) {
+  LoadOptions options = Good();
+  EXPECT_EQ(options.ending_max(), options.grace);
+  options.rate = 1;
+  EXPECT_EQ(options.ending_max(), 2 * options.grace) << "first to send, then to come back";
+  options.mode = LoadMode::kIdle;
+  EXPECT_EQ(options.ending_max(), absl::ZeroDuration());
+}
+
 TEST(LoadOptionsTest, ARateHasBounds) {
   for (const int rate : {-1, kRateMax + 1}) {
     LoadOptions options = Good();

@@ -80,6 +80,7 @@ TEST(LoadPageTest, EveryRowOfTheTableIsThere) {
   report.errors = {{"closed", 3}, {"timeout", 1234}};
   report.first_error = "connection 7: the server closed";
   report.unsent = 321;
+  report.interrupted = true;
   const std::string page = LoadPage(report, "loadgen");
   const ReportTable table = report.Rows();
   EXPECT_GE(table.rows().size(), 18u);
@@ -91,6 +92,7 @@ TEST(LoadPageTest, EveryRowOfTheTableIsThere) {
   }
   EXPECT_THAT(page, HasSubstr("1,237 errors, the first: connection 7: the server closed"));
   EXPECT_THAT(page, HasSubstr("The pipelines were full"));
+  EXPECT_THAT(page, HasSubstr(">interrupted after 2.00 s of "));
   EXPECT_EQ(FaultOf(page), "");
 }
 

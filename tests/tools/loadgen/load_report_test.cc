@@ -7,6 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/tools/loadgen/json_reader.h"
+#include "tools/loadgen/histogram.h"
 
 namespace millrace {
 namespace {
@@ -15,6 +16,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::Pair;
+using ::testing::StartsWith;
 
 LoadReport Report() {
   LoadReport report = {.connections = 1000, .message_bytes = 4096, .pipeline = 2};
@@ -82,7 +84,46 @@ TEST(LoadReportTest, WithoutATimeMeasuredThereAreNoPercentiles) {
             "messages/s                   0\n"
             "MiB/s                      0.0\n"
             "errors                       3\n"
-            "  connect                    3\n");
+            "  connect                    3\n"
+            "\n"
+            "latency\n"
+            "  min                        -\n"
+            "  p50                        -\n"
+            "  p90                        -\n"
+            "  p99                        -\n"
+            "  p99.9                      -\n"
+            "  p99.99                     -\n"
+            "  max                        -\n");
+}
+
+TEST(LoadReportTest, WithoutATimeMeasuredTheJsonHasNulls) {
+  const auto with = ReadJson(Report().ToJson()), without = ReadJson(LoadReport().ToJson());
+  ASSERT_EQ(with.size(), without.size());
+  int nulls = 0;
+  for (size_t i = 0; i < with.size(); ++i) {
+    EXPECT_EQ(with[i].first, without[i].first);
+    if (without[i].second == "null") ++nulls;
+  }
+  EXPECT_EQ(nulls, 7) << "each percentile, and nothing else";
+}
+
+TEST(LoadReportTest, AnInterruptedRunIsToldFromAWholeOne) {
+  LoadReport report = Report();
+  report.duration = absl::Seconds(10);
+  report.connected = 1000;
+  EXPECT_EQ(report.Interruption(), "");
+  report.interrupted = true;
+  EXPECT_EQ(report.Interruption(), "interrupted after 2.50 s of 10.00 s");
+  EXPECT_THAT(report.ToTable(), StartsWith("interrupted after 2.50 s of 10.00 s\n"
+                                           "connections              1,000\n"));
+  EXPECT_EQ(report.ToJson(), Report().ToJson()) << "its keys are promised";
+}
+
+TEST(LoadReportTest, InterruptedWhileItConnectedItSaysHowFarThatWas) {
+  const LoadReport report = {
+      .connections = 5000, .duration = absl::Seconds(10), .interrupted = true, .connected = 1234};
+  EXPECT_EQ(report.Interruption(),
+            "interrupted after 0.00 s of 10.00 s: 1,234 of 5,000 connections had been opened");
 }
 
 TEST(LoadReportTest, IdleConnectionsHaveNoMessages) {
@@ -108,6 +149,29 @@ TEST(LoadReportTest, WithARateTheTableTellsWhatBecameOfIt) {
                                                  "errors                       0\n"));
   EXPECT_EQ(PacedReport().Note(), "");
   EXPECT_THAT(PacedReport().ToJson(), HasSubstr("\"rate\": 500000,"));
+}
+
+TEST(LoadReportTest, ARateThatWasNotReachedIsTold) {
+  LoadReport report = PacedReport();
+  report.sent = 1'237'500;
+  EXPECT_FALSE(report.rate_was_missed()) << "one in a hundred";
+  report.sent = 1'000'000;
+  EXPECT_TRUE(report.rate_was_missed());
+  EXPECT_EQ(report.Note(),
+            "The rate was not reached: 400,000 messages/s were sent, and not 500,000.\n");
+  EXPECT_FALSE(Report().rate_was_missed()) << "there was none";
+}
+
+// Of 10 messages in a second: three are under way.
+TEST(LoadReportTest, AFewMessagesDoNotMakeARate) {
+  const LoadReport report = {.rate = 10, .measured = absl::Seconds(1), .sent = 7};
+  EXPECT_FALSE(report.rate_was_missed());
+}
+
+TEST(LoadReportTest, WithARateAndNothingSentNothingWasLate) {
+  LoadReport report = PacedReport();
+  report.lateness = Histogram();
+  EXPECT_THAT(report.ToTable(), HasSubstr("sent late p99                -\n"));
 }
 
 TEST(LoadReportTest, AClientThatCannotKeepUpIsTold) {

@@ -51,7 +51,10 @@ TEST(LoadTest, WhatIsCountedAddsUp) {
   const LoadReport report = RunLoad(Options(server)).value();
   EXPECT_TRUE(report.ok()) << report.first_error;
   EXPECT_EQ(report.connections, kConnections);
+  EXPECT_EQ(report.connected, kConnections);
   EXPECT_EQ(report.measured, absl::Milliseconds(100));
+  EXPECT_EQ(report.duration, absl::Milliseconds(100));
+  EXPECT_FALSE(report.interrupted);
   EXPECT_EQ(report.latency.count(), report.messages);
   const TcpServer::Stats stats = server.stats();
   EXPECT_EQ(stats.accepted, kConnections);

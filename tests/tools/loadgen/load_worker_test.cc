@@ -31,6 +31,7 @@ namespace millrace {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Pair;
@@ -69,6 +70,16 @@ class LoadWorkerTest : public testing::Test {
     const uint64_t enough = tally_.live().messages.value() + more;
     return loop_.StepUntil([&] { return tally_.live().messages.value() >= enough; });
   }
+  // The load is on, for ever, and is not measured.
+  void BeginLoad() {
+    worker_->Measure(MonotonicTime::InfiniteFuture(), MonotonicTime::InfiniteFuture());
+  }
+  bool StartLoad() {
+    StartWorker();
+    if (!WaitUntilOpened()) return false;
+    BeginLoad();
+    return true;
+  }
   // Measures one second, from now on.
   void Measure() { worker_->Measure(loop_.clock().Now(), loop_.clock().Now() + absl::Seconds(1)); }
   std::string first_error() const {
@@ -90,12 +101,10 @@ TEST_F(LoadWorkerTest, CountsWhatComesBackWhileItIsMeasured) {
   StartWorker();
   ASSERT_TRUE(WaitUntilOpened());
   EXPECT_EQ(connected_, kConnections);
-  ASSERT_TRUE(WaitForMessages(100));
-  EXPECT_EQ(tally_.messages(), 0) << "it is only warming up";
 
   worker_->Measure(loop_.clock().Now() + absl::Seconds(1), loop_.clock().Now() + absl::Seconds(2));
   ASSERT_TRUE(WaitForMessages(100));
-  EXPECT_EQ(tally_.messages(), 0) << "the beginning has not come";
+  EXPECT_EQ(tally_.messages(), 0) << "it is only warming up";
   loop_.Advance(absl::Seconds(1));
   const uint64_t before = tally_.live().messages.value();
   ASSERT_TRUE(WaitForMessages(100));
@@ -112,6 +121,29 @@ TEST_F(LoadWorkerTest, CountsWhatComesBackWhileItIsMeasured) {
   EXPECT_EQ(server_->stats().bytes_read, 64 * tally_.live().messages.value());
 }
 
+TEST_F(LoadWorkerTest, NoneSendsBeforeAllAreThere) {
+  StartEchoServer();
+  StartWorker();
+  ASSERT_TRUE(WaitUntilOpened());
+  loop_.Steps(20);
+  EXPECT_EQ(server_->stats().open, kConnections);
+  EXPECT_EQ(server_->stats().bytes_read, 0);
+  BeginLoad();
+  ASSERT_TRUE(WaitForMessages(kConnections));
+}
+
+TEST_F(LoadWorkerTest, OnceItEndsNothingIsMeasuredAnyMore) {
+  StartEchoServer();
+  StartWorker();
+  ASSERT_TRUE(WaitUntilOpened());
+  worker_->Finish();
+  Measure();
+  ASSERT_TRUE(WaitUntilDone());
+  EXPECT_THAT(tally_.errors(), IsEmpty());
+  EXPECT_THAT(tally_.throughput().counts(), IsEmpty()) << "there was no time for it";
+  EXPECT_EQ(server_->stats().bytes_read, 0);
+}
+
 TEST_F(LoadWorkerTest, MessagesOfEverySizeComeBackWhole) {
   options_.connections = 3;
   StartEchoServer();
@@ -121,8 +153,7 @@ TEST_F(LoadWorkerTest, MessagesOfEverySizeComeBackWhole) {
     options_.pipeline = pipeline;
     tally_.SetWindow(MonotonicTime::InfiniteFuture(), MonotonicTime::InfiniteFuture());
     connected_ = -1;
-    StartWorker();
-    ASSERT_TRUE(WaitUntilOpened());
+    ASSERT_TRUE(StartLoad());
     ASSERT_TRUE(WaitForMessages(10)) << message_bytes;
     worker_->Finish();
     ASSERT_TRUE(loop_.StepUntil([&] { return done_ > 0; })) << message_bytes;
@@ -159,7 +190,7 @@ TEST_F(LoadWorkerTest, AWrongByteIsFoundAndEndsTheConnection) {
     if (input.size() > 40) input.data()[40] ^= 0x20;
     conn.Send(std::move(input));
   }});
-  StartWorker();
+  ASSERT_TRUE(StartLoad());
   ASSERT_TRUE(WaitUntilDone()) << "nothing is left to wait for";
   EXPECT_THAT(tally_.errors(), ElementsAre(Pair("wrong_bytes", kConnections)));
   EXPECT_THAT(first_error(),
@@ -173,7 +204,7 @@ TEST_F(LoadWorkerTest, AByteThatCameTwiceIsFound) {
     conn.Send(std::move(input));
     conn.Send(last);
   }});
-  StartWorker();
+  ASSERT_TRUE(StartLoad());
   ASSERT_TRUE(WaitUntilDone());
   EXPECT_THAT(tally_.errors(), ElementsAre(Pair("wrong_bytes", kConnections)));
 }
@@ -197,7 +228,7 @@ TEST_F(LoadWorkerTest, AnothersBytesAreFound) {
                    },
                .on_close = [&](TcpConnection& conn,
                                const absl::Status&) { other[1 - number[&conn]] = nullptr; }});
-  StartWorker();
+  ASSERT_TRUE(StartLoad());
   ASSERT_TRUE(loop_.StepUntil([&] { return tally_.live().errors.value() > 0; }));
   EXPECT_EQ(tally_.errors().begin()->first, "wrong_bytes") << first_error();
   server_.reset();  // Whose handlers use what is declared here.
@@ -209,8 +240,7 @@ TEST_F(LoadWorkerTest, BytesAfterTheLastOneAreWrong) {
                  conn.Send("more");
                  conn.CloseAfterFlush();
                }});
-  StartWorker();
-  ASSERT_TRUE(WaitUntilOpened());
+  ASSERT_TRUE(StartLoad());
   worker_->Finish();
   ASSERT_TRUE(WaitUntilDone());
   EXPECT_THAT(tally_.errors(), ElementsAre(Pair("wrong_bytes", 1)));
@@ -223,6 +253,17 @@ TEST_F(LoadWorkerTest, AServerThatClosesEarlyIsAnErrorOfEachConnection) {
   ASSERT_TRUE(WaitUntilDone());
   EXPECT_EQ(connected_, kConnections);
   EXPECT_THAT(tally_.errors(), ElementsAre(Pair("closed", kConnections)));
+  EXPECT_THAT(first_error(), EndsWith(": the server closed"));
+}
+
+TEST_F(LoadWorkerTest, AServerThatClosesInsteadOfAnsweringIsToldFromThat) {
+  StartServer({.on_data = [](TcpConnection& conn, Buffer& input) {
+    input.Clear();
+    conn.CloseAfterFlush();
+  }});
+  ASSERT_TRUE(StartLoad());
+  ASSERT_TRUE(WaitUntilDone());
+  EXPECT_THAT(tally_.errors(), ElementsAre(Pair("closed", kConnections)));
   EXPECT_THAT(first_error(), HasSubstr("the server closed while 64 bytes were to come back"));
 }
 
@@ -231,7 +272,7 @@ TEST_F(LoadWorkerTest, AServerThatResetsIsAnErrorOfEachConnection) {
     input.Clear();
     conn.Abort(absl::AbortedError("the test says so"));
   }});
-  StartWorker();
+  ASSERT_TRUE(StartLoad());
   ASSERT_TRUE(WaitUntilDone());
   EXPECT_THAT(tally_.errors(), ElementsAre(Pair("broken", kConnections)));
 }
@@ -431,8 +472,7 @@ TEST_F(LoadWorkerTest, AWorkerHasItsShareOfTheConnections) {
 // The loop may go at any time: here with open connections.
 TEST_F(LoadWorkerTest, DestroyedWhileItRunsItTellsNobody) {
   StartEchoServer();
-  StartWorker();
-  ASSERT_TRUE(WaitUntilOpened());
+  ASSERT_TRUE(StartLoad());
   server_.reset();
   loop_.Destroy();
   EXPECT_EQ(done_, 0);

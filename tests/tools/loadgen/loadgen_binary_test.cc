@@ -16,6 +16,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -175,6 +176,94 @@ TEST_F(LoadgenBinaryTest, InterruptedItTellsWhatItHadMeasured) {
   const auto values = ReadJson(result.out);
   const std::map<std::string, std::string> by_key(values.begin(), values.end());
   EXPECT_THAT(by_key.at("messages"), Not(StartsWith("0")));
+  EXPECT_THAT(result.err, HasSubstr("\nloadgen: interrupted after "));
+  EXPECT_THAT(result.err, HasSubstr(" s of 3600.00 s\n"));
+}
+
+// One of two connections comes and goes; the other one waits for room in a queue that has none.
+TEST_F(LoadgenBinaryTest, InterruptedWhileItConnectsItHasMeasuredNothing) {
+  const SocketAddress full = SocketAddress::Unix(folder_ + "/socket");
+  Socket listener = Socket::CreateFor(full).value(), first = Socket::CreateFor(full).value();
+  ASSERT_TRUE(listener.Bind(full).ok());
+  ASSERT_TRUE(listener.Listen(0).ok());
+  ASSERT_TRUE(first.Connect(full).ok());
+  absl::Notification under_way;
+  bool told = false;  // The server's one worker's.
+  ServerThread server({.on_data = [&](TcpConnection& conn, Buffer& input) {
+    Echo(conn, input);
+    if (!std::exchange(told, true)) under_way.Notify();
+  }});
+  ChildProcess loadgen({"tools/loadgen/loadgen", "--mode=churn", "--connections=2", "--duration=1h",
+                        "--warmup=0s", "--json=-",
+                        absl::StrCat("--connect=", full, ",", server.addresses()[0])});
+  under_way.WaitForNotification();
+  loadgen.Signal(SIGINT);
+  const ChildProcess::Result result = loadgen.Wait();
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.out, HasSubstr("\"seconds\": 0.000000,"));
+  EXPECT_THAT(result.out, HasSubstr("\"max\": null"));
+  EXPECT_EQ(result.err,
+            "loadgen: finishing: waiting up to 5 s for what is under way; again to end at once\n"
+            "loadgen: interrupted after 0.00 s of 3600.00 s: 1 of 2 connections had been opened\n");
+  unlink((folder_ + "/socket").c_str());
+}
+
+TEST_F(LoadgenBinaryTest, InterruptedTheTableSaysSo) {
+  absl::Notification under_way;
+  ServerThread server({.on_open = [&](TcpConnection&) { under_way.Notify(); }});
+  ChildProcess loadgen({"tools/loadgen/loadgen", "--mode=idle", "--connections=1", "--duration=1h",
+                        absl::StrCat("--connect=", server.addresses()[0])});
+  under_way.WaitForNotification();
+  loadgen.Signal(SIGTERM);
+  const ChildProcess::Result result = loadgen.Wait();
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.out, StartsWith("interrupted after "));
+  EXPECT_THAT(result.out, HasSubstr(" s of 3600.00 s"));
+  EXPECT_THAT(result.err, StartsWith("loadgen: interrupted after ")) << "nothing is waited for";
+}
+
+TEST_F(LoadgenBinaryTest, ASecondSignalEndsItAtOnceAndLeavesNoFiles) {
+  absl::Notification under_way;
+  ServerThread server({.on_data = [&](TcpConnection&, Buffer& input) {
+    input.Clear();  // One message is all that comes.
+    under_way.Notify();
+  }});
+  ChildProcess loadgen({"tools/loadgen/loadgen", "--connections=1", "--duration=1h",
+                        absl::StrCat("--connect=", server.addresses()[0]),
+                        absl::StrCat("--json=", path()), absl::StrCat("--report=", page_path())});
+  under_way.WaitForNotification();
+  loadgen.Signal(SIGINT);
+  EXPECT_TRUE(loadgen.WaitForError("again to end at once\n"));
+  loadgen.Signal(SIGTERM);
+  const ChildProcess::Result result = loadgen.Wait();
+  EXPECT_EQ(result.exit_code, 128 + SIGTERM);
+  EXPECT_FALSE(result.killed);
+  EXPECT_EQ(result.out, "");
+  EXPECT_NE(access(path().c_str(), F_OK), 0);
+  EXPECT_NE(access(page_path().c_str(), F_OK), 0);
+}
+
+// All but one connection are lost, and what they were to send with them.
+TEST_F(LoadgenBinaryTest, ThatTheRateWasNotReachedIsOnStderrIfThereIsNoTable) {
+  for (const bool has_table : {true, false}) {
+    const TcpConnection* kept = nullptr;  // The server's one worker's.
+    ServerThread server({.on_data = [&kept](TcpConnection& conn, Buffer& input) {
+      if (kept == nullptr) kept = &conn;
+      if (kept == &conn) return Echo(conn, input);
+      input.Clear();
+      conn.CloseAfterFlush();
+    }});
+    const ChildProcess::Result result = RunAgainst(
+        server, {"--rate=2000", absl::StrCat("--json=", has_table ? path() : std::string("-"))});
+    const auto says_so = HasSubstr("The rate was not reached: ");
+    if (has_table) {
+      EXPECT_THAT(result.out, says_so);
+      EXPECT_THAT(result.err, Not(says_so));
+    } else {
+      EXPECT_FALSE(ReadJson(result.out).empty());
+      EXPECT_THAT(result.err, StartsWith("loadgen: The rate was not reached: "));
+    }
+  }
 }
 
 TEST_F(LoadgenBinaryTest, AFileKeepsWhatItHadIfTheRunIsKilled) {
@@ -323,13 +412,25 @@ TEST_F(LoadgenBinaryTest, BadFlagsAreRefusedInOneLine) {
       {"--rate=1e3", "loadgen: --rate=1e3: must be a whole number from 0 to 10000000\n"},
       {"--rate=10000001", "loadgen: --rate=10000001: must be a whole number from 0 to 10000000\n"},
       {"--duration=0s", "loadgen: --duration=0s: must be 1ms or more\n"},
+      {"--warmup=inf", "loadgen: --warmup=inf: must be 24h or less\n"},
+      {"--pipeline=2 --mode=churn", "loadgen: pipeline is for mode echo only, not for churn\n"},
+      {"--pipeline=2 --mode=idle", "loadgen: pipeline is for mode echo only, not for idle\n"},
+      {"--framed --mode=idle", "loadgen: framed is for modes echo and churn only, not for idle\n"},
   };
-  for (const auto& [flag, error] : cases) {
-    const ChildProcess::Result result = RunLoadgen({flag});
-    EXPECT_EQ(result.exit_code, 1) << flag;
-    EXPECT_EQ(result.out, "") << flag;
+  for (const auto& [flags, error] : cases) {
+    const ChildProcess::Result result = RunLoadgen(absl::StrSplit(flags, ' '));
+    EXPECT_EQ(result.exit_code, 1) << flags;
+    EXPECT_EQ(result.out, "") << flags;
     EXPECT_EQ(result.err, error);
   }
+}
+
+TEST_F(LoadgenBinaryTest, TheSameFileTwiceIsRefused) {
+  const std::string json = absl::StrCat("--json=", path());
+  const std::string report = absl::StrCat("--report=", folder_, "/./result.json");
+  const ChildProcess::Result result = RunLoadgen({json, report});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.err, absl::StrCat("loadgen: ", json, " and ", report, " are one file\n"));
 }
 
 TEST_F(LoadgenBinaryTest, HelpListsItsFlags) {

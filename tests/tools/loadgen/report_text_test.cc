@@ -43,10 +43,31 @@ TEST(ReportTextTest, ATablesRowsCanBeReadOneByOne) {
   EXPECT_EQ(table.rows()[8].value, "2.000 s ");
 }
 
+// Zeros would be those of a perfect server.
 TEST(ReportTextTest, WithoutTimesThereAreNoPercentiles) {
   ReportTable table;
   table.AddLatency("latency", Histogram());
-  EXPECT_EQ(table.text(), "");
+  EXPECT_EQ(table.text(),
+            "\nlatency\n"
+            "  min                        -\n"
+            "  p50                        -\n"
+            "  p90                        -\n"
+            "  p99                        -\n"
+            "  p99.9                      -\n"
+            "  p99.99                     -\n"
+            "  max                        -\n");
+  EXPECT_EQ(LatencyJson(Histogram()),
+            R"({"min": null, "p50": null, "p90": null, "p99": null, "p999": null, )"
+            R"("p9999": null, "max": null})");
+}
+
+TEST(ReportTextTest, ATitleIsARowWithoutAValue) {
+  ReportTable table;
+  table.AddTitle("so far");
+  table.Add("messages", "1");
+  EXPECT_EQ(table.text(), "so far\nmessages                     1\n");
+  EXPECT_EQ(table.rows()[0].name, "so far");
+  EXPECT_EQ(table.rows()[0].value, "");
 }
 
 TEST(ReportTextTest, JsonHasEachKindAndEachPercentile) {
