@@ -40,6 +40,33 @@ TEST_F(EpollPollerTest, SystemWithoutRoomForOneMoreIsAnError) {
   EXPECT_EQ(MakeEpollPoller().status(), absl::ErrnoToStatus(EMFILE, "epoll_create1"));
 }
 
+TEST_F(EpollPollerTest, SystemWithoutRoomForTheAlarmIsAnErrorToo) {
+  {
+    const ScopedFault fault(Call::kTimerfdCreate, {.error = EMFILE});
+    EXPECT_EQ(MakeEpollPoller().status(), absl::ErrnoToStatus(EMFILE, "timerfd_create"));
+  }
+  const ScopedFault fault(Call::kEpollCtl, {.error = ENOSPC});
+  EXPECT_EQ(MakeEpollPoller().status(), absl::ErrnoToStatus(ENOSPC, "epoll_ctl add alarm"));
+}
+
+// Which is what makes putting an idle timeout off with each message cost nothing.
+TEST_F(EpollPollerTest, AlarmIsSetForEarlierTimesOnly) {
+  ASSERT_TRUE(poller_->Add(fd(), Io::kWrite, kToken).ok());  // Ready, so that nothing waits.
+  const ScopedFault spy(Call::kTimerfdSettime);
+  const MonotonicTime now = Clock::System().Now();
+  const auto wait_until = [&](MonotonicTime until) {
+    std::array<ReadyEvent, 8> events;
+    EXPECT_EQ(poller_->Wait(Clock::System(), until, absl::MakeSpan(events)).value(), 1);
+    return spy.hits();
+  };
+  EXPECT_EQ(wait_until(MonotonicTime::InfiniteFuture()), 0);
+  EXPECT_EQ(wait_until(now + absl::Hours(2)), 1);
+  EXPECT_EQ(wait_until(now + absl::Hours(3)), 1);
+  EXPECT_EQ(wait_until(now + absl::Hours(2)), 1);
+  EXPECT_EQ(wait_until(now + absl::Hours(1)), 2);
+  EXPECT_EQ(wait_until(MonotonicTime()), 2) << "it does not wait";
+}
+
 TEST_F(EpollPollerTest, OutOfMemoryOrWatchesIsAnErrorThatNamesTheDescriptor) {
   for (int error : {ENOMEM, ENOSPC}) {
     const ScopedFault fault(Call::kEpollCtl, {.error = error, .times = 1});

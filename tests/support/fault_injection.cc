@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 
 #include <algorithm>
@@ -181,6 +182,11 @@ MILLRACE_WRAP(kSignalfd, int, signalfd, (int fd, const sigset_t* signals, int fl
               __real_signalfd(fd, signals, flags))
 MILLRACE_WRAP(kSocket, int, socket, (int family, int type, int protocol), -1,
               __real_socket(family, type, protocol))
+MILLRACE_WRAP(kTimerfdCreate, int, timerfd_create, (int clock, int flags), -1,
+              __real_timerfd_create(clock, flags))
+MILLRACE_WRAP(kTimerfdSettime, int, timerfd_settime,
+              (int fd, int flags, const itimerspec* setting, itimerspec* before), fd,
+              __real_timerfd_settime(fd, flags, setting, before))
 MILLRACE_WRAP(kWrite, ssize_t, write, (int fd, const void* from, size_t bytes), fd,
               __real_write(fd, from, std::min(bytes, most)))
 

@@ -53,6 +53,8 @@ enum class Call {
   kShutdown,
   kSignalfd,
   kSocket,
+  kTimerfdCreate,
+  kTimerfdSettime,
   kWrite,
 };
 inline constexpr int kCalls = static_cast<int>(Call::kWrite) + 1;

@@ -9,6 +9,7 @@
 #include <sys/sendfile.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -238,6 +239,11 @@ TEST_F(FaultInjectionTest, EveryCallIsReached) {
     return signalfd(fd, &signals, 0);
   });
   calls += reaches(Call::kSocket, [&] { return socket(AF_MAX, 0, 0); });
+  calls += reaches(Call::kTimerfdCreate, [&] { return timerfd_create(-1, 0); });
+  calls += reaches(Call::kTimerfdSettime, [&] {
+    const itimerspec never = {};
+    return timerfd_settime(fd, 0, &never, nullptr);
+  });
   calls += reaches(Call::kWrite, [&] { return write(fd, &byte, 1); });
   // Other ways to the same.
   reaches(Call::kRecv, [&] { return millrace_recv(fd, &byte, 1); });
