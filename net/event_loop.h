@@ -91,8 +91,8 @@ class EventLoop {
     // off, kBusyPollMax the most.
     absl::Duration busy_poll = absl::ZeroDuration();
   };
-  // Fails when out of descriptors or memory. Sets SIGPIPE to be ignored if it would kill the
-  // process.
+  // Fails when out of descriptors or memory, or on options out of bounds. Sets SIGPIPE to be
+  // ignored if it would kill the process.
   static absl::StatusOr<std::unique_ptr<EventLoop>> Create(Options options);
   static absl::StatusOr<std::unique_ptr<EventLoop>> Create() { return Create(Options()); }
 

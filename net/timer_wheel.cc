@@ -88,10 +88,6 @@ void TimerWheel::SetNow(MonotonicTime now) {
 
 int TimerWheel::FireDue() {
   CHECK(!firing_) << "from inside OnTimer()";
-  if (FirstOccupiedSlot().first_tick > now_tick_) {
-    position_ = now_tick_;
-    return 0;
-  }
   firing_ = true;
   // All are taken out before the first one fires. So what a callback arms is not met again here,
   // and what it cancels or destroys leaves this list by itself.
@@ -110,10 +106,10 @@ int TimerWheel::FireDue() {
 
 // Goes from occupied slot to occupied slot, so that a long sleep costs no more than a short one.
 void TimerWheel::TakeDue(Entries& due) {
-  for (Slot slot = FirstOccupiedSlot(); slot.first_tick <= now_tick_; slot = FirstOccupiedSlot()) {
+  while (FirstOccupiedSlot().first_tick <= now_tick_) {
+    const Slot slot = first_;
     position_ = slot.first_tick;
     occupied_[slot.level] &= ~(uint64_t{1} << slot.index);
-    first_ = {};
     if (slot.level == 0) {
       due.TakeAll(EntriesOf(slot));
     } else {
