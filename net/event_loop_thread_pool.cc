@@ -61,6 +61,23 @@ absl::Status EventLoopThreadPool::StartWorker(const Options& options, int index)
   return absl::OkStatus();
 }
 
+std::unique_ptr<EventLoopThreadPool> EventLoopThreadPool::Adopt(std::vector<LoopRef> loops,
+                                                                absl::AnyInvocable<void()> step) {
+  auto pool = absl::WrapUnique(new EventLoopThreadPool());
+  for (LoopRef& loop : loops) {
+    auto worker = std::make_unique<Worker>();
+    worker->loop = std::move(loop);
+    pool->workers_.push_back(std::move(worker));
+  }
+  pool->step_ = std::move(step);
+  return pool;
+}
+
+void EventLoopThreadPool::Wait(const absl::Notification& done) {
+  if (!step_) return done.WaitForNotification();
+  while (!done.HasBeenNotified()) step_();
+}
+
 void EventLoopThreadPool::Stop() {
   for (const std::unique_ptr<Worker>& worker : workers_) worker->loop.Stop();
   if (pool_of_this_thread == this) return;

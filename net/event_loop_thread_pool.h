@@ -19,8 +19,10 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "base/thread.h"
 #include "net/event_loop.h"
 #include "net/loop_ref.h"
@@ -42,6 +44,12 @@ class EventLoopThreadPool {
   static absl::StatusOr<std::unique_ptr<EventLoopThreadPool>> Start(Options options);
   static absl::StatusOr<std::unique_ptr<EventLoopThreadPool>> Start() { return Start(Options()); }
 
+  // A pool of loops that somebody else runs, on the thread that uses the pool: in a simulation, or
+  // inside a foreign loop. `step` has some of them take a turn, and is called while someone waits
+  // for them; its caller may be on the stack of another loop, so it passes over that one.
+  static std::unique_ptr<EventLoopThreadPool> Adopt(std::vector<LoopRef> loops,
+                                                    absl::AnyInvocable<void()> step);
+
   EventLoopThreadPool(const EventLoopThreadPool&) = delete;
   EventLoopThreadPool& operator=(const EventLoopThreadPool&) = delete;
   ~EventLoopThreadPool() { Stop(); }
@@ -55,6 +63,9 @@ class EventLoopThreadPool {
   }
   // The same loop for the same key, which should be a good hash.
   const LoopRef& ForKey(uint64_t key) const { return loop(key % workers_.size()); }
+
+  // Waits until a loop of the pool has notified. Not for its own workers.
+  void Wait(const absl::Notification& done);
 
   // Stops the loops in order, and joins their threads: what they had accepted has run by then. May
   // be called again and from several threads: all of them wait for the end. On a worker of its own
@@ -71,6 +82,7 @@ class EventLoopThreadPool {
   absl::Status StartWorker(const Options& options, int index);
 
   std::vector<std::unique_ptr<Worker>> workers_;  // Does not change once started.
+  absl::AnyInvocable<void()> step_;               // Of adopted loops.
   std::atomic<size_t> next_{0};
   absl::Mutex join_mutex_;
 };

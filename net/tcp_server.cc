@@ -125,12 +125,7 @@ std::unique_ptr<ServerShard> TcpServer::MakeShard(EventLoop& loop, size_t index)
             });
           },
   };
-  if (index > 0) {
-    listeners.on_destroyed = [this] {
-      absl::MutexLock lock(&mutex_);
-      --shards_on_workers_;
-    };
-  }
+  if (index > 0) listeners.on_destroyed = [this] { OnShardGone(); };
   return std::make_unique<ServerShard>(
       loop, ServerShard::Plan{options_.handler, options_.transport, options_.limits},
       *parts_[index].counters, std::move(listeners));
@@ -144,7 +139,7 @@ absl::Status TcpServer::Ask(Part& part, absl::FunctionRef<absl::Status(EventLoop
     answer = work(*EventLoop::Current());
     answered.Notify();
   });
-  if (posted) answered.WaitForNotification();
+  if (posted) workers_->Wait(answered);
   return answer;
 }
 
@@ -160,8 +155,7 @@ absl::Status TcpServer::MakeParts() {
     MILLRACE_RETURN_IF_ERROR(Ask(part, [&](EventLoop& loop) {
       AssertOnLoop();
       part.shard = &loop.Keep(MakeShard(loop, i));
-      absl::MutexLock lock(&mutex_);
-      ++shards_on_workers_;
+      shards_left_.fetch_add(1, std::memory_order_relaxed);
       return absl::OkStatus();
     }));
   }
@@ -250,6 +244,10 @@ void TcpServer::OnConnectionEnd() {
   });
 }
 
+void TcpServer::OnShardGone() {
+  if (shards_left_.fetch_sub(1, std::memory_order_acq_rel) == 1) shards_are_gone_.Notify();
+}
+
 void TcpServer::Drain(absl::Duration grace, Closure done) {
   Control::Reach(main_ref_, control_->token(),
                  [grace, done = std::move(done)](Control& control) mutable {
@@ -275,11 +273,8 @@ TcpServer::~TcpServer() {
       EventLoop::Current()->Release(*shard);
     });
   }
-  {
-    absl::MutexLock lock(&mutex_);
-    mutex_.Await(absl::Condition(
-        +[](int* shards) { return *shards == 0; }, &shards_on_workers_));
-  }
+  OnShardGone();
+  if (workers_ != nullptr) workers_->Wait(shards_are_gone_);
   if (control_ != nullptr) {
     control_->Forget();
     main_.DestroyLater(std::move(control_));

@@ -22,11 +22,10 @@
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "base/thread_role.h"
 #include "net/acceptor.h"
@@ -117,7 +116,7 @@ class TcpServer {
   TcpServer(EventLoop& main, EventLoopThreadPool* workers, Options options);
 
   absl::Status CheckOptions() const;
-  static absl::Status Ask(Part& part, absl::FunctionRef<absl::Status(EventLoop&)> work);
+  absl::Status Ask(Part& part, absl::FunctionRef<absl::Status(EventLoop&)> work);
   absl::Status MakeParts() LOOP_ONLY;
   std::unique_ptr<ServerShard> MakeShard(EventLoop& loop, size_t index) LOOP_ONLY;
   absl::Status Listen() LOOP_ONLY;
@@ -128,6 +127,7 @@ class TcpServer {
   // Counts one more. False at the cap: then it is not counted, and must go.
   bool Admit(ServerShard& acceptor) LOOP_ONLY;
   void OnConnectionEnd();
+  void OnShardGone();
 
   EventLoop& main_;
   EventLoopThreadPool* const workers_;
@@ -140,8 +140,9 @@ class TcpServer {
   std::unique_ptr<Control> control_;
   std::atomic<int64_t> open_{0};
 
-  absl::Mutex mutex_;
-  int shards_on_workers_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Those on workers, and one for this: who takes it to zero tells.
+  std::atomic<int> shards_left_{1};
+  absl::Notification shards_are_gone_;
 };
 
 }  // namespace millrace

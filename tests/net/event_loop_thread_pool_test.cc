@@ -265,6 +265,19 @@ TEST(EventLoopThreadPoolTest, WhatALoopKeepsDiesOnItsThreadBeforeTheStopIsOver) 
   EXPECT_EQ(where, worker);
 }
 
+TEST(EventLoopThreadPoolTest, AdoptedLoopsAreSteppedWhileSomebodyWaitsForThem) {
+  const auto first = EventLoop::Create().value(), second = EventLoop::Create().value();
+  const Pool pool = EventLoopThreadPool::Adopt({first->ref(), second->ref()}, [&] {
+    first->RunOnce(absl::ZeroDuration());
+    second->RunOnce(absl::ZeroDuration());
+  });
+  ASSERT_EQ(pool->size(), 2u);
+  absl::Notification done;
+  pool->loop(1).Post([&] { done.Notify(); });
+  pool->Wait(done);
+  EXPECT_TRUE(done.HasBeenNotified());
+}
+
 TEST(EventLoopThreadPoolTest, HundredPoolsComeAndGo) {
   const int before = OpenDescriptors();
   for (int i = 0; i < 100; ++i) {
