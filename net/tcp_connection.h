@@ -21,7 +21,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <string>
 
@@ -35,6 +34,8 @@
 #include "base/thread_role.h"
 #include "base/unique_fd.h"
 #include "net/buffer.h"
+#include "net/connection_condition.h"
+#include "net/connection_extras.h"
 #include "net/connection_handle.h"
 #include "net/connection_handler.h"
 #include "net/connection_owner.h"
@@ -117,42 +118,14 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   template <typename T, typename Tag>
   friend class IntrusiveList;
 
-  enum class State : uint8_t {
-    kHandshaking,
-    kOpen,
-    kFlushing,   // CloseAfterFlush(): output is on its way, input is dropped.
-    kLingering,  // Our end is sent; waiting for the peer's.
-    kClosed,
-  };
+  using State = ConnectionState;
 
   Transport& wire() { return transport_ != nullptr ? *transport_ : plain_; }
   bool is_plain() const { return transport_ == nullptr; }
   void CloseWire() LOOP_ONLY;
 
-  // What it is up to, in 8 bytes: one comparison tells an ordinary connection from all others.
-  struct Condition {
-    State state = State::kHandshaking;
-    Io read_needs = Io::kRead;  // What the descriptor must be ready for before reading gets on.
-    Io write_needs = Io::kWrite;
-    Io interest = Io::kNone;  // What the loop was told.
-    uint16_t pauses = 0;
-    bool failing : 1 = false;
-    bool above_high : 1 = false;
-    bool tell_writable : 1 = false;
-    bool output_blocked : 1 = false;
-    bool ends_write : 1 = false;  // CloseWrite() was asked for.
-    bool write_ended : 1 = false;
-    bool peer_ended : 1 = false;
-    bool offer_again : 1 = false;
-    uint8_t unused = 0;  // No byte that could differ by chance.
-  };
-
   // Open, reading, and nothing was asked for: as between two messages.
-  bool ordinary() const {
-    static constexpr Condition kOrdinary = {.state = State::kOpen, .interest = Io::kRead};
-    static_assert(sizeof(Condition) == 8);
-    return std::memcmp(&is_, &kOrdinary, sizeof(is_)) == 0;
-  }
+  bool ordinary() const { return is_.ordinary(); }
 
   void OnIo(Io ready) override LOOP_ONLY;
   void OnIoInOtherConditions(Io ready) LOOP_ONLY;
@@ -203,11 +176,7 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   }
   bool must_offer() const;  // There is unread input that the handler is to see again.
   void UpdateInterest() LOOP_ONLY;
-  // Those that can be set, 0 for none, and since when each counts at the earliest.
-  struct OwnTimeouts {
-    uint32_t idle_ms, read_ms, write_ms;
-    MonotonicTime idle_from, read_from, write_from;
-  };
+  ConnectionExtras& extras();
   OwnTimeouts timeouts() const;
   OwnTimeouts& own_timeouts();
   void EnsureTimer() LOOP_ONLY;
@@ -223,8 +192,8 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   MonotonicTime last_read_, last_write_;  // Progress, or when it was first waited for.
   absl::Status why_;                      // Set once failing_.
 
-  std::unique_ptr<OwnTimeouts> own_;  // If any was set; else the owner's hold.
-  Condition is_;
+  std::unique_ptr<ConnectionExtras> extras_;  // Null while there are none.
+  ConnectionCondition is_;
   uint16_t in_handler_ = 0;  // Calls of the handler on the stack.
   bool told_open_ : 1 = false;
   bool settles_later_ : 1 = false;

@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/monotonic_time.h"
+#include "net/connection_extras.h"
 #include "net/connection_limits.h"
 #include "net/tcp_connection.h"
 
@@ -23,20 +25,20 @@ MonotonicTime After(MonotonicTime since, uint32_t timeout_ms) {
 
 }  // namespace
 
-TcpConnection::OwnTimeouts TcpConnection::timeouts() const {
-  if (own_ != nullptr) return *own_;
-  const ConnectionTimeouts& usual = owner_.timeouts();
-  return {.idle_ms = usual.idle_ms,
-          .read_ms = usual.read_ms,
-          .write_ms = usual.write_ms,
-          .idle_from = {},
-          .read_from = {},
-          .write_from = {}};
+ConnectionExtras& TcpConnection::extras() {
+  if (extras_ == nullptr) extras_ = std::make_unique<ConnectionExtras>();
+  return *extras_;
 }
 
-TcpConnection::OwnTimeouts& TcpConnection::own_timeouts() {
-  if (own_ == nullptr) own_ = std::make_unique<OwnTimeouts>(timeouts());
-  return *own_;
+OwnTimeouts TcpConnection::timeouts() const {
+  if (extras_ != nullptr && extras_->timeouts) return *extras_->timeouts;
+  return OwnTimeouts(owner_.timeouts());
+}
+
+OwnTimeouts& TcpConnection::own_timeouts() {
+  std::optional<OwnTimeouts>& own = extras().timeouts;
+  if (!own) own.emplace(owner_.timeouts());
+  return *own;
 }
 
 // Why its time is over, if it is; else `next` is when to look again.
