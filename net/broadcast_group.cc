@@ -20,6 +20,7 @@
 #include "base/counters.h"
 #include "base/slot_map.h"
 #include "base/thread_role.h"
+#include "net/close_reason.h"
 #include "net/event_loop.h"
 #include "net/tcp_connection.h"
 
@@ -310,9 +311,10 @@ void BroadcastGroup::Core::DeliverTo(TcpConnection& conn, Part& part, Steps mess
     DeliverWhatFits(conn, part, messages);
   } else {
     part.aborted.Increment();
-    conn.Abort(absl::ResourceExhaustedError(
-        absl::StrFormat("slow consumer: %d bytes wait, and %d more would pass %d",
-                        conn.output_bytes(), all.size(), options_.member_output_bytes_max)));
+    conn.Abort(absl::ResourceExhaustedError(absl::StrFormat(
+                   "slow consumer: %d bytes wait, and %d more would pass %d", conn.output_bytes(),
+                   all.size(), options_.member_output_bytes_max)),
+               CloseCause::kSlowConsumer);
   }
 }
 

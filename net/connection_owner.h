@@ -9,12 +9,15 @@
 #ifndef MILLRACE_NET_CONNECTION_OWNER_H_
 #define MILLRACE_NET_CONNECTION_OWNER_H_
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
 #include "absl/types/span.h"
 #include "base/counters.h"
 #include "base/thread_role.h"
+#include "net/close_reason.h"
 #include "net/connection_limits.h"
 #include "net/event_loop.h"
 #include "net/io_handler.h"
@@ -50,6 +53,10 @@ struct ConnectionCounters {
   Counter closed_on_error;  // Of these, those whose reason was not OK.
   Counter failed_to_open;   // Never told OnOpen(): refused, or the handshake failed.
   Counter bytes_read, bytes_written;
+  // Of both, closed and failed to open: how many for each CloseCause.
+  std::array<Counter, kCloseCauses> ended;
+
+  void CountEnd(CloseCause cause) { ended[static_cast<size_t>(cause)].Increment(); }
 };
 
 class TcpConnection;

@@ -45,6 +45,7 @@ void ConnectionTable::Open(Socket socket, const SocketAddress& peer,
 void ConnectionTable::RefuseToOpen(const SocketAddress& peer, const absl::Status& why) {
   LOG_EVERY_N_SEC(WARNING, 1) << "connection of " << peer << " refused: " << why;
   counters().failed_to_open.Increment();
+  counters().CountEnd(CloseCause::kRefused);
   TellEnd(why);
 }
 
@@ -60,9 +61,9 @@ void ConnectionTable::TellDrain() {
 }
 
 // A connection that ends right now, further up the stack, is taken out too, and left to that.
-void ConnectionTable::CloseAll(const absl::Status& why) {
+void ConnectionTable::CloseAll(const absl::Status& why, CloseCause cause) {
   closing_ = true;
-  while (!connections_.empty()) connections_.PopFront().EndNow(why);
+  while (!connections_.empty()) connections_.PopFront().EndNow(cause, why);
 }
 
 void ConnectionTable::OnConnectionEnd(TcpConnection& conn, const absl::Status& failure) {

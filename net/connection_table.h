@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "base/intrusive_list.h"
 #include "base/thread_role.h"
+#include "net/close_reason.h"
 #include "net/connection_handler.h"
 #include "net/connection_owner.h"
 #include "net/io_handler.h"
@@ -50,7 +51,7 @@ class ConnectionTable final : public Deferred, public ConnectionOwner {
   // Tells each connection's handler OnDrain().
   void TellDrain() LOOP_ONLY;
   // Ends all at once, and opens no more. Handlers are told before this returns.
-  void CloseAll(const absl::Status& why) LOOP_ONLY;
+  void CloseAll(const absl::Status& why, CloseCause cause = CloseCause::kOwnerGone) LOOP_ONLY;
 
  private:
   void OnConnectionEnd(TcpConnection& conn, const absl::Status& failure) override LOOP_ONLY;

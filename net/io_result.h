@@ -45,6 +45,9 @@ class IoResult {
   constexpr size_t bytes() const { return value_ & ((uint64_t{1} << kKindShift) - 1); }
 
   bool ok() const { return kind() != kFailed; }
+  // Of kFailed only: which call, and its errno.
+  constexpr IoCall call() const { return static_cast<IoCall>(bytes() >> 32); }
+  constexpr int error() const { return static_cast<int>(static_cast<uint32_t>(bytes())); }
   // What errno means, behind the name of the call; OK if it did not fail.
   absl::Status status() const;
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "net/close_reason.h"
 
 namespace millrace {
 namespace {
@@ -29,7 +30,8 @@ ServerShard::ServerShard(EventLoop& loop, const Plan& plan, Counters& counters, 
       table_(loop, plan.limits, counters.connections),
       grace_timer_(loop.timers(), [this] {
         AssertOnLoop();
-        table_.CloseAll(absl::DeadlineExceededError("the server's drain timeout is over"));
+        table_.CloseAll(absl::DeadlineExceededError("the server's drain timeout is over"),
+                        CloseCause::kDrainTimeout);
       }) {
   table_.set_on_end([this](const absl::Status&) {
     AssertOnLoop();

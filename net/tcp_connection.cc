@@ -2,6 +2,7 @@
 #include "net/tcp_connection.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <limits>
 #include <utility>
 
@@ -33,8 +34,9 @@ TcpConnection::TcpConnection(ConnectionOwner& owner, Socket socket,
 
 void TcpConnection::Start() {
   last_read_ = last_write_ = loop().now();
+  errno = 0;
   absl::StatusOr<Registration> watch = loop().Watch(wire().socket().fd(), Io::kRead, *this);
-  if (!watch.ok()) return Finish(watch.status());
+  if (!watch.ok()) return EndUnwatched(watch.status());
   registration_ = *std::move(watch);
   is_.interest = Io::kRead;
   Shake();
@@ -44,7 +46,7 @@ void TcpConnection::Start() {
 
 void TcpConnection::Shake() {
   const IoResult result = wire().Handshake();
-  if (!result.ok()) return Fail(wire().WhyFailed(result));
+  if (!result.ok()) return Fail(result);
   is_.read_needs = Io::kRead;
   if (result.kind() == IoResult::kWantRead) return;
   if (result.kind() == IoResult::kWantWrite) {
@@ -52,7 +54,8 @@ void TcpConnection::Shake() {
     return;
   }
   if (result.kind() == IoResult::kEnd) {
-    return Fail(absl::UnavailableError("the peer left during the handshake"));
+    return Fail(CloseCause::kHandshakeFailed,
+                absl::UnavailableError("the peer left during the handshake"));
   }
   is_.state = State::kOpen;
   last_read_ = last_write_ = loop().now();  // The handshake had a limit of its own.
@@ -97,7 +100,7 @@ void TcpConnection::OnIoInOtherConditions(Io ready) {
 
 void TcpConnection::TookNothing(IoResult result) {
   if (!result.ok()) {
-    Fail(wire().WhyFailed(result));
+    Fail(result);
   } else if (result.kind() == IoResult::kEnd) {
     TakeEnd();
   } else if (result.kind() == IoResult::kWantWrite) {
@@ -145,9 +148,10 @@ void TcpConnection::CheckRest() {
   if (is_.state != State::kOpen || input_ == nullptr) return;
   if (input_->size() <= owner_.limits().input_bytes_max) return;
   resets_ = true;
-  Fail(absl::ResourceExhaustedError(
-      absl::StrCat("the handler left ", input_->size(), " bytes of input unread, more than ",
-                   owner_.limits().input_bytes_max, " (input_bytes_max)")));
+  Fail(CloseCause::kInputLimit,
+       absl::ResourceExhaustedError(
+           absl::StrCat("the handler left ", input_->size(), " bytes of input unread, more than ",
+                        owner_.limits().input_bytes_max, " (input_bytes_max)")));
 }
 
 inline void TcpConnection::Offer(Buffer& input) {
@@ -158,6 +162,7 @@ inline void TcpConnection::Offer(Buffer& input) {
 
 void TcpConnection::TakeEnd() {
   is_.peer_ended = true;
+  if (cause_ == CloseCause::kNone) cause_ = CloseCause::kPeerEnded;
   last_read_ = loop().now();
   if (is_.state != State::kOpen) return;
   ++in_handler_;
@@ -177,8 +182,9 @@ bool TcpConnection::MayQueueIfOpen(uint64_t n) {
   if (is_.state != State::kOpen || is_.ends_write || is_.failing) return false;
   if (n <= max - output_.memory_bytes()) return true;
   Abort(absl::ResourceExhaustedError(
-      absl::StrFormat("to send %d bytes while %d wait would pass %d (output_bytes_max)", n,
-                      output_.memory_bytes(), max)));
+            absl::StrFormat("to send %d bytes while %d wait would pass %d (output_bytes_max)", n,
+                            output_.memory_bytes(), max)),
+        CloseCause::kOutputLimit);
   return false;
 }
 
@@ -283,10 +289,11 @@ inline void TcpConnection::Wrote(size_t n) {
 }
 
 void TcpConnection::WroteNotAll(IoResult result) {
-  if (!result.ok()) return Fail(wire().WhyFailed(result));
+  if (!result.ok()) return Fail(result);
   if (result.kind() == IoResult::kEnd) {
-    return Fail(absl::DataLossError(
-        absl::StrCat("a file being sent ended ", result.bytes(), " bytes before its range did")));
+    return Fail(CloseCause::kFileFailed,
+                absl::DataLossError(absl::StrCat("a file being sent ended ", result.bytes(),
+                                                 " bytes before its range did")));
   }
   Wrote(result.bytes());
   WaitToWrite(result.kind());
@@ -315,7 +322,7 @@ void TcpConnection::Settle() {
   if (ordinary() && output_.empty()) return;  // The usual end of a message.
   TellWritable();
   if (closed()) return;
-  if (is_.failing) return Finish(why_);
+  if (is_.failing) return Finish();
   AdvanceClose();
   if (closed()) return;
   if (must_offer()) SettleLater();  // Once in a turn: others go first.
@@ -367,8 +374,9 @@ void TcpConnection::UpdateInterest() {
   if (wants_input()) interest |= is_.read_needs;
   if (is_.output_blocked) interest |= is_.write_needs;
   if (interest == is_.interest) return;
+  errno = 0;
   const absl::Status status = registration_.SetInterest(interest);
-  if (!status.ok()) return Finish(status);
+  if (!status.ok()) return EndUnwatched(status);
   is_.interest = interest;
 }
 

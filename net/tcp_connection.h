@@ -34,6 +34,7 @@
 #include "base/thread_role.h"
 #include "base/unique_fd.h"
 #include "net/buffer.h"
+#include "net/close_reason.h"
 #include "net/connection_condition.h"
 #include "net/connection_extras.h"
 #include "net/connection_handle.h"
@@ -61,7 +62,7 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   // Tells the handler OnDrain(), if it is open.
   void TellDrain() LOOP_ONLY;
   // Ends it at once, telling the handler.
-  void EndNow(const absl::Status& why) LOOP_ONLY { Finish(why); }
+  void EndNow(CloseCause cause, const absl::Status& why) LOOP_ONLY;
 
   // All return whether there is room for more: false above the high mark (wait for OnWritable()),
   // and once the connection or our half of it is closed (what is sent then is dropped). What does
@@ -84,7 +85,7 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   // The same, then waits for the peer's end, dropping what still comes, and closes.
   void CloseAfterFlush() LOOP_ONLY;
   // Drops what waits, and resets the connection. `why` goes to OnClose(), so it should not be OK.
-  void Abort(absl::Status why) LOOP_ONLY;
+  void Abort(absl::Status why, CloseCause cause = CloseCause::kHandlerAborted) LOOP_ONLY;
 
   // These replace ConnectionLimits' for this connection, and count from now on.
   void SetIdleTimeout(absl::Duration timeout) LOOP_ONLY;
@@ -100,6 +101,8 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   absl::StatusOr<SocketAddress> local_address() LOOP_ONLY;
 
   bool closed() const LOOP_ONLY { return is_.state == State::kClosed; }
+  // Why it has ended. From OnClose() on.
+  CloseReason close_reason() const LOOP_ONLY { return {cause_, error_, why_}; }
   // Open, and nobody has asked to close or abort it.
   bool open() const LOOP_ONLY { return is_.state == State::kOpen && !is_.failing; }
   // Open, neither paused nor above the high mark: a handler may take on more.
@@ -164,8 +167,9 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   void SettleLater() LOOP_ONLY;
   void AdvanceClose() LOOP_ONLY;
   void SendEnd() LOOP_ONLY;
-  void Fail(absl::Status why) LOOP_ONLY;
-  void Finish(const absl::Status& why) LOOP_ONLY;
+  void Fail(CloseCause cause, absl::Status why, int error = 0) LOOP_ONLY;
+  void Fail(IoResult failed) LOOP_ONLY;
+  void Finish() LOOP_ONLY;
 
   bool holds_back() const {
     return is_.pauses > 0 || is_.above_high;
@@ -176,11 +180,12 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   }
   bool must_offer() const;  // There is unread input that the handler is to see again.
   void UpdateInterest() LOOP_ONLY;
+  void EndUnwatched(const absl::Status& why) LOOP_ONLY;
   ConnectionExtras& extras();
   OwnTimeouts timeouts() const;
   OwnTimeouts& own_timeouts();
   void EnsureTimer() LOOP_ONLY;
-  absl::Status CheckDeadlines(MonotonicTime& next) LOOP_ONLY;
+  CloseReason CheckDeadlines(MonotonicTime& next) LOOP_ONLY;
 
   ConnectionOwner& owner_;
   PlainTransport plain_;
@@ -190,7 +195,7 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   std::unique_ptr<Buffer> input_;  // What the handler left unread, if anything; never empty.
   OutputQueue output_;
   MonotonicTime last_read_, last_write_;  // Progress, or when it was first waited for.
-  absl::Status why_;                      // Set once failing_.
+  absl::Status why_;                      // OK until something fails.
 
   std::unique_ptr<ConnectionExtras> extras_;  // Null while there are none.
   ConnectionCondition is_;
@@ -198,6 +203,8 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   bool told_open_ : 1 = false;
   bool settles_later_ : 1 = false;
   bool resets_ : 1 = false;
+  CloseCause cause_ = CloseCause::kNone;  // Before it has ended, who began to end it.
+  uint16_t error_ = 0;
 
   const SocketAddress peer_;
 };

@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/monotonic_time.h"
+#include "net/close_reason.h"
 #include "net/connection_extras.h"
 #include "net/connection_limits.h"
 #include "net/tcp_connection.h"
@@ -21,6 +23,12 @@ namespace {
 MonotonicTime After(MonotonicTime since, uint32_t timeout_ms) {
   if (timeout_ms == 0) return MonotonicTime::InfiniteFuture();
   return MonotonicTime::FromNanoseconds(since.nanoseconds() + int64_t{timeout_ms} * 1'000'000);
+}
+
+CloseReason Overdue(CloseCause cause, absl::string_view what, uint32_t timeout_ms) {
+  return {.cause = cause,
+          .status = absl::DeadlineExceededError(
+              absl::StrCat(what, absl::FormatDuration(absl::Milliseconds(timeout_ms))))};
 }
 
 }  // namespace
@@ -42,51 +50,49 @@ OwnTimeouts& TcpConnection::own_timeouts() {
 }
 
 // Why its time is over, if it is; else `next` is when to look again.
-absl::Status TcpConnection::CheckDeadlines(MonotonicTime& next) {
+CloseReason TcpConnection::CheckDeadlines(MonotonicTime& next) {
   next = MonotonicTime::InfiniteFuture();
   const auto passed = [&](MonotonicTime since, uint32_t timeout_ms) LOOP_ONLY {
     const MonotonicTime deadline = After(since, timeout_ms);
     if (deadline > loop().now()) next = std::min(next, deadline);
     return deadline <= loop().now();
   };
-  const auto error = [](absl::string_view what, uint32_t timeout_ms) {
-    return absl::DeadlineExceededError(
-        absl::StrCat(what, absl::FormatDuration(absl::Milliseconds(timeout_ms))));
-  };
   if (is_.state == State::kHandshaking) {
     const uint32_t limit = owner_.timeouts().handshake_ms;
-    return passed(last_read_, limit) ? error("no handshake for ", limit) : absl::OkStatus();
+    if (!passed(last_read_, limit)) return {};
+    return Overdue(CloseCause::kHandshakeTimeout, "no handshake for ", limit);
   }
   if (is_.state == State::kLingering) {
     const uint32_t limit = owner_.timeouts().linger_ms;
-    return passed(last_write_, limit) ? error("the peer kept its end open for ", limit)
-                                      : absl::OkStatus();
+    if (!passed(last_write_, limit)) return {};
+    return Overdue(CloseCause::kLingerTimeout, "the peer kept its end open for ", limit);
   }
   const OwnTimeouts own = timeouts();
   if (is_.output_blocked && passed(std::max(last_write_, own.write_from), own.write_ms)) {
-    return error("the peer took no output for ", own.write_ms);
+    return Overdue(CloseCause::kWriteTimeout, "the peer took no output for ", own.write_ms);
   }
   const bool reads = is_.state == State::kOpen && wants_input();
   if (reads && passed(std::max(last_read_, own.read_from), own.read_ms)) {
-    return error("no input for ", own.read_ms);
+    return Overdue(CloseCause::kReadTimeout, "no input for ", own.read_ms);
   }
   const MonotonicTime idle_since = std::max({last_read_, last_write_, own.idle_from});
-  return passed(idle_since, own.idle_ms) ? error("idle for ", own.idle_ms) : absl::OkStatus();
+  if (!passed(idle_since, own.idle_ms)) return {};
+  return Overdue(CloseCause::kIdleTimeout, "idle for ", own.idle_ms);
 }
 
 // Called when a deadline begins or comes nearer. That they move away with each message needs
 // nothing: the timer finds out when it fires, so a message costs two stores and no timer.
 void TcpConnection::EnsureTimer() {
   MonotonicTime next;
-  if (!CheckDeadlines(next).ok()) next = loop().now();
+  if (CheckDeadlines(next).cause != CloseCause::kNone) next = loop().now();
   if (!armed() || next < deadline()) loop().timers().ArmAt(*this, next);
 }
 
 void TcpConnection::OnTimer() {
   MonotonicTime next;
-  absl::Status status = CheckDeadlines(next);
-  if (status.ok()) return loop().timers().ArmAt(*this, next);
-  Fail(std::move(status));
+  CloseReason why = CheckDeadlines(next);
+  if (why.cause == CloseCause::kNone) return loop().timers().ArmAt(*this, next);
+  Fail(why.cause, std::move(why.status));
   Settle();
 }
 

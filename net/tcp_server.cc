@@ -297,6 +297,7 @@ TcpServer::Stats TcpServer::stats() const {
     stats.failed_to_open += connections.failed_to_open.value();
     stats.bytes_read += connections.bytes_read.value();
     stats.bytes_written += connections.bytes_written.value();
+    for (size_t i = 0; i < stats.ended.size(); ++i) stats.ended[i] += connections.ended[i].value();
   }
   return stats;
 }

@@ -16,6 +16,7 @@
 #ifndef MILLRACE_NET_TCP_SERVER_H_
 #define MILLRACE_NET_TCP_SERVER_H_
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -29,6 +30,7 @@
 #include "absl/time/time.h"
 #include "base/thread_role.h"
 #include "net/acceptor.h"
+#include "net/close_reason.h"
 #include "net/connection_handler.h"
 #include "net/connection_limits.h"
 #include "net/connection_owner.h"
@@ -93,6 +95,7 @@ class TcpServer {
     int64_t accepted = 0, accept_errors = 0, accept_rests = 0, refused = 0;
     int64_t opened = 0, closed = 0, closed_on_error = 0, failed_to_open = 0;
     int64_t bytes_read = 0, bytes_written = 0;
+    std::array<int64_t, kCloseCauses> ended = {};  // Closed or failed to open, by CloseCause.
   };
   // What it did so far, over all loops. Any thread. Figures of one moment for each loop only.
   Stats stats() const;

@@ -37,7 +37,7 @@ LAYERS = [
      "net/io_handler", "net/wakeup", "net/timer_wheel", "net/mailbox", "net/busy_poll"],
     ["net/event_loop", "net/loop_ref", "net/signal_watcher"],
     ["net/event_loop_thread_pool"],
-    ["net/transport", "net/plain_transport"],
+    ["net/transport", "net/plain_transport", "net/close_reason"],
     ["net/block_pool", "net/buffer", "net/output_queue"],
     ["net/connection_handler", "net/connection_limits", "net/connection_handle",
      "net/connection_owner", "net/connection_table", "net/connection_condition",

@@ -22,6 +22,7 @@
 #include "absl/strings/string_view.h"
 #include "base/thread_role.h"
 #include "net/buffer.h"
+#include "net/close_reason.h"
 #include "net/codec/codec.h"
 #include "net/connection_handler.h"
 #include "net/tcp_connection.h"
@@ -42,7 +43,7 @@ class FramedHandler : public ConnectionHandler {
   // protocol has words for it, and CloseAfterFlush(); or pause reading, and close later. A
   // connection that would read on when this returns is aborted; one that resumes hears this again.
   virtual void OnBadInput(TcpConnection& conn, const absl::Status& why) LOOP_ONLY {
-    conn.Abort(why);
+    conn.Abort(why, CloseCause::kBadInput);
   }
 
   // Encodes and sends. The codec's error, with nothing sent, if the message cannot be framed.
@@ -63,7 +64,7 @@ class FramedHandler : public ConnectionHandler {
 
   void GiveUp(TcpConnection& conn, const absl::Status& why) LOOP_ONLY {
     OnBadInput(conn, why);
-    if (conn.reads()) conn.Abort(why);
+    if (conn.reads()) conn.Abort(why, CloseCause::kBadInput);
   }
 
   C codec_;

@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "net/close_reason.h"
 #include "net/limits.h"
 #include "net/tcp_connection.h"
 #include "tests/support/connection_test.h"
@@ -346,6 +347,7 @@ TEST_F(BroadcastGroupTest, ASlowMemberIsAbortedAndTheOthersGetAll) {
   ASSERT_TRUE(LogOf(slow).closed());
   EXPECT_EQ(LogOf(slow).closes[0].code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(LogOf(slow).closes[0].message(), HasSubstr("slow consumer"));
+  EXPECT_EQ(LogOf(slow).reasons[0].cause, CloseCause::kSlowConsumer);
   EXPECT_EQ(group_->stats().aborted, 1);
   EXPECT_FALSE(LogOf(ann).closed());
 }

@@ -39,6 +39,12 @@ TEST(IoResultTest, FailureIsItsErrnoBehindTheNameOfTheCall) {
   }
 }
 
+TEST(IoResultTest, AFailureTellsTheCallAndItsErrno) {
+  constexpr IoResult kFailed = IoResult::Failed(IoCall::kSendfile, EHOSTUNREACH);
+  EXPECT_EQ(kFailed.call(), IoCall::kSendfile);
+  EXPECT_EQ(kFailed.error(), EHOSTUNREACH);
+}
+
 TEST(IoResultTest, EqualIsWhatSaysTheSame) {
   EXPECT_EQ(IoResult(), (IoResult{IoResult::kDone, 0}));
   EXPECT_NE(IoResult(IoResult::kDone, 1), IoResult(IoResult::kDone, 2));

@@ -10,6 +10,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "net/close_reason.h"
 #include "net/socket.h"
 #include "tests/support/peer.h"
 #include "tests/support/recording_handler.h"
@@ -65,6 +66,7 @@ TEST_F(ServerShardTest, NearerGraceCounts) {
   loop_.Advance(absl::Seconds(1));
   ASSERT_TRUE(log_.closed());
   EXPECT_TRUE(absl::IsDeadlineExceeded(log_.closes[0]));
+  EXPECT_EQ(log_.reasons[0].cause, CloseCause::kDrainTimeout);
 }
 
 TEST_F(ServerShardTest, EndTellsHandlersAndThenIsSilent) {

@@ -18,6 +18,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "net/acceptor.h"
+#include "net/close_reason.h"
 #include "net/event_loop.h"
 #include "net/event_loop_thread_pool.h"
 #include "net/function_handler.h"
@@ -125,6 +126,7 @@ TEST_P(TcpServerTest, EchoesAndEndsInOrder) {
   EXPECT_EQ(stats.closed_on_error, 0);
   EXPECT_EQ(stats.bytes_read, 5);
   EXPECT_EQ(stats.bytes_written, 5);
+  EXPECT_EQ(stats.ended[static_cast<size_t>(CloseCause::kPeerEnded)], 1);
 }
 
 TEST_P(TcpServerTest, SpreadsConnectionsEvenly) {

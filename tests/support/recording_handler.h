@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "net/buffer.h"
+#include "net/close_reason.h"
 #include "net/connection_handler.h"
 #include "net/tcp_connection.h"
 
@@ -29,6 +30,7 @@ struct ConnectionLog {
   std::vector<std::string> events;  // "open", "data 5", "writable", "end", "drain", "close OK".
   std::string received;             // All that was offered and consumed.
   std::vector<absl::Status> closes;
+  std::vector<CloseReason> reasons;     // The same, with who and why.
   TcpConnection* connection = nullptr;  // The one opened last; null once it is closed.
 
   std::function<void(TcpConnection&)> on_open, on_writable, on_drain;
@@ -70,6 +72,7 @@ class RecordingHandler final : public ConnectionHandler {
   void OnClose(TcpConnection& conn, const absl::Status& why) override {
     log_.events.push_back(absl::StrCat("close ", absl::StatusCodeToString(why.code())));
     log_.closes.push_back(why);
+    log_.reasons.push_back(conn.close_reason());
     log_.connection = nullptr;
     if (log_.on_close) log_.on_close(conn, why);
   }

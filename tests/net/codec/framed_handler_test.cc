@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "net/close_reason.h"
 #include "net/codec/codec.h"
 #include "net/codec/length_prefix_codec.h"
 #include "net/codec/line_codec.h"
@@ -229,6 +230,7 @@ TEST_F(FramedHandlerTest, BadInputAborts) {
   EXPECT_THAT(told_.messages, ElementsAre("ok"));
   EXPECT_THAT(told_.bad_inputs, ElementsAre(TooLong()));
   EXPECT_THAT(told_.closes, ElementsAre(TooLong()));
+  EXPECT_EQ(counters_.ended[static_cast<size_t>(CloseCause::kBadInput)].value(), 1u);
   EXPECT_EQ(ReceiveAll(peer), "");
   EXPECT_TRUE(peer.was_reset());
 }
