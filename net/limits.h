@@ -85,6 +85,15 @@ inline constexpr size_t kBroadcastBytesPerTurnMax = size_t{256} << 10;
 // a loop and saves a piece of output for each message and member.
 inline constexpr size_t kBroadcastJoinedBytesMax = size_t{64} << 10;
 
+// Bytes that a connection held back by a rate limit waits for, lest it be woken for a few: three
+// packets on Ethernet. So much at least comes to each member of a group in its turn.
+inline constexpr size_t kRateQuantumBytes = 4096;
+// A fast connection waits for what comes in this time, which is a hundred wake-ups a second.
+inline constexpr absl::Duration kRateQuantumTime = absl::Milliseconds(10);
+// What comes in this time may go at once after a rest, unless options say otherwise. Far above the
+// millisecond by which timers are late, so that the rate is reached.
+inline constexpr absl::Duration kRateBurstTime = absl::Milliseconds(100);
+
 // How long we wait for the peer's end after we sent ours, reading and dropping what still comes. To
 // close at once would send a reset, which may destroy what the peer has not read yet.
 inline constexpr absl::Duration kLingerTimeout = absl::Seconds(5);
@@ -103,6 +112,7 @@ static_assert(kPostsKeptMax <= kPostsMax);
 static_assert(kOutputBytesLow < kOutputBytesHigh && kOutputBytesHigh < kOutputBytesMax);
 static_assert(kBroadcastBytesPerTurnMax * 4 <= kBroadcastMemberOutputBytesMax,
               "a burst alone makes nobody slow");
+static_assert(kRateQuantumTime < kRateBurstTime);
 static_assert(kReceiveBufferBytes <= kInputBytesMax, "what one read brings must fit");
 static_assert(kReceiveBufferBytes + kOutputBytesHigh < kOutputBytesMax,
               "an echo that stands at the high mark must survive one more read");

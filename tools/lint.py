@@ -38,7 +38,7 @@ LAYERS = [
     ["net/event_loop", "net/loop_ref", "net/signal_watcher"],
     ["net/event_loop_thread_pool"],
     ["net/transport", "net/plain_transport", "net/close_reason"],
-    ["net/block_pool", "net/buffer", "net/output_queue"],
+    ["net/block_pool", "net/buffer", "net/output_queue", "net/rate_limit"],
     ["net/connection_handler", "net/connection_limits", "net/connection_handle",
      "net/connection_owner", "net/connection_table", "net/connection_condition",
      "net/connection_extras", "net/tcp_connection", "net/tcp_connection_close",
