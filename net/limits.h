@@ -94,6 +94,23 @@ inline constexpr absl::Duration kRateQuantumTime = absl::Milliseconds(10);
 // millisecond by which timers are late, so that the rate is reached.
 inline constexpr absl::Duration kRateBurstTime = absl::Milliseconds(100);
 
+// A memory budget, in percent of the memory that the process may use. The rest is for handlers, for
+// the kernel's own buffers of the same connections, and for others.
+inline constexpr int kBudgetMemoryPercent = 50;
+// Its marks, in percent of the budget: above the first, large holders stop being read, all of them
+// when it is full; below the second they go on. A quarter is room for what is under way; between
+// the marks nothing flaps.
+inline constexpr int kBudgetStopPercent = 75;
+inline constexpr int kBudgetResumePercent = 65;
+// Who holds less is not worth stopping: one block of output.
+inline constexpr size_t kBudgetHolderBytes = 4096;
+// By so much may a loop's report be wrong: a few reads, so that loops do not fight for the sum.
+inline constexpr size_t kBudgetReportBytes = size_t{64} << 10;
+// How often loops look at the sum while it is above the first mark.
+inline constexpr absl::Duration kBudgetLookAgain = absl::Milliseconds(10);
+// Holders that a loop lets go on at a time, lest all come back at once and fill it again.
+inline constexpr int kBudgetResumesPerLook = 256;
+
 // How long we wait for the peer's end after we sent ours, reading and dropping what still comes. To
 // close at once would send a reset, which may destroy what the peer has not read yet.
 inline constexpr absl::Duration kLingerTimeout = absl::Seconds(5);
@@ -112,6 +129,7 @@ static_assert(kPostsKeptMax <= kPostsMax);
 static_assert(kOutputBytesLow < kOutputBytesHigh && kOutputBytesHigh < kOutputBytesMax);
 static_assert(kBroadcastBytesPerTurnMax * 4 <= kBroadcastMemberOutputBytesMax,
               "a burst alone makes nobody slow");
+static_assert(kBudgetResumePercent < kBudgetStopPercent && kBudgetStopPercent < 100);
 static_assert(kRateQuantumTime < kRateBurstTime);
 static_assert(kReceiveBufferBytes <= kInputBytesMax, "what one read brings must fit");
 static_assert(kReceiveBufferBytes + kOutputBytesHigh < kOutputBytesMax,
