@@ -15,7 +15,9 @@
 namespace millrace {
 namespace {
 
-constexpr int kLooksForOthers = 3;
+// Looks in a row for which what is too much may be for others to close. A loop that stalls does not
+// look; then the others help out.
+constexpr int kLooksForOthers = 10;
 
 }  // namespace
 
@@ -116,18 +118,18 @@ void BudgetShare::Look() {
 }
 
 void BudgetShare::CloseLargest(uint64_t total) {
-  const MemoryBudget::Cut cut = budget_->CutToClose(seat_, total);
+  const bool helps = ++looks_above_limit_ > kLooksForOthers;
+  const MemoryBudget::Cut cut =
+      helps ? budget_->CutToHelp(seat_, total) : budget_->CutToClose(seat_, total);
   Holders chosen;
   for (int c = MemoryBudget::kClasses - 1; c > cut.size_class; --c) {
     chosen.TakeAll(reading_[c]);
     chosen.TakeAll(stopped_[c]);
   }
-  // Others first close what is larger; only then it shows what is still to be done. But a loop that
-  // stalls must not keep the others from helping.
-  const bool helps = ++looks_above_limit_ > kLooksForOthers;
-  if (cut.size_class >= 0 && (helps || !cut.others_have_larger)) {
+  // Others first close what is larger; only then it shows what is still to be done.
+  if (cut.size_class >= 0 && !cut.others_have_larger) {
     RankClass(cut.size_class, true);
-    Choose(cut.bytes, helps || cut.rounds_up, chosen);
+    Choose(cut.bytes, cut.rounds_up, chosen);
   }
   while (!chosen.empty()) Close(chosen.PopFront(), total);
   Report();

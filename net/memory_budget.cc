@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <numeric>
 
 #include "base/memory_limit.h"
@@ -44,6 +45,8 @@ absl::StatusOr<Ref<MemoryBudget>> MemoryBudget::Create(Options options) {
   if (options.limit_bytes == 0) {
     options.limit_bytes = Percent(MemoryLimit(), kBudgetMemoryPercent);
   }
+  options.limit_bytes =
+      std::min<uint64_t>(options.limit_bytes, std::numeric_limits<int64_t>::max());
   return Ref<MemoryBudget>(new MemoryBudget(options));
 }
 
@@ -97,7 +100,7 @@ void MemoryBudget::TellAll() {
   }
 }
 
-MemoryBudget::Sizes MemoryBudget::GetSizes() const {
+MemoryBudget::Sizes MemoryBudget::SizesOfAll() const {
   Sizes sizes;
   std::array<int64_t, kClasses> most = {};
   absl::MutexLock lock(&mutex_);
@@ -128,12 +131,23 @@ MemoryBudget::Cut MemoryBudget::CutFor(const Sizes& sizes, int64_t wanted, const
 }
 
 MemoryBudget::Cut MemoryBudget::CutToClose(const Seat& own, uint64_t total) const {
-  return CutFor(GetSizes(), static_cast<int64_t>(total - limit_bytes()), own);
+  return CutFor(SizesOfAll(), static_cast<int64_t>(total - limit_bytes()), own);
+}
+
+MemoryBudget::Cut MemoryBudget::CutToHelp(const Seat& own, uint64_t total) const {
+  Sizes sizes;
+  for (int c = 0; c < kClasses; ++c) {
+    sizes.bytes[c] = own.bytes[c].value();
+    sizes.most_in[c] = &own;
+  }
+  absl::MutexLock lock(&mutex_);
+  const auto shares = static_cast<int64_t>(seats_.size());
+  return CutFor(sizes, static_cast<int64_t>(total - limit_bytes()) / shares + 1, own);
 }
 
 MemoryBudget::Cut MemoryBudget::CutToStop(const Seat& own, uint64_t total) const {
   if (total >= limit_bytes()) return {.size_class = -1};
-  const Sizes sizes = GetSizes();
+  const Sizes sizes = SizesOfAll();
   const int64_t all = std::accumulate(sizes.bytes.begin(), sizes.bytes.end(), int64_t{0});
   const double pressure = 1.0 * (total - stop_bytes_) / (limit_bytes() - stop_bytes_);
   return CutFor(sizes, std::max<int64_t>(std::llround(all * pressure), 1), own);

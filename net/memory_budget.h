@@ -104,13 +104,16 @@ class MemoryBudget final : public RefCounted<MemoryBudget> {
   // For `own`, so that all shares together choose the largest of all holders: to be closed, or not
   // to be read, at this sum.
   Cut CutToClose(const Seat& own, uint64_t total) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // The same, as if there were no others: for when another one's loop does not do its part. Of what
+  // is too much each share that helps takes an equal part.
+  Cut CutToHelp(const Seat& own, uint64_t total) const ABSL_LOCKS_EXCLUDED(mutex_);
   Cut CutToStop(const Seat& own, uint64_t total) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   struct Sizes {
     std::array<int64_t, kClasses> bytes = {};        // Of all shares.
     std::array<const Seat*, kClasses> most_in = {};  // The share that has most of them.
   };
-  Sizes GetSizes() const ABSL_LOCKS_EXCLUDED(mutex_);
+  Sizes SizesOfAll() const ABSL_LOCKS_EXCLUDED(mutex_);
   static Cut CutFor(const Sizes& sizes, int64_t wanted, const Seat& own);
 
   const Options options_;

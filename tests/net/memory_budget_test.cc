@@ -32,9 +32,13 @@ TEST(MemoryBudgetTest, MarksArePercents) {
 }
 
 TEST(MemoryBudgetTest, AnyLimitWillDo) {
-  const uint64_t most = std::numeric_limits<uint64_t>::max();
-  const auto budget = MemoryBudget::Create({.limit_bytes = most}).value();
-  EXPECT_NEAR(budget->stop_bytes(), most * 0.75, most * 0.01);
+  const uint64_t most = std::numeric_limits<int64_t>::max();
+  for (uint64_t limit : {most, most + 1, 2 * most + 1}) {
+    const auto budget = MemoryBudget::Create({.limit_bytes = limit}).value();
+    EXPECT_EQ(budget->limit_bytes(), most) << "sums are signed";
+    EXPECT_GT(budget->stop_bytes(), most / 100 * 74);
+    EXPECT_LT(budget->stop_bytes(), most / 100 * 76);
+  }
 }
 
 TEST(MemoryBudgetTest, HoldsNothingAtFirst) {
