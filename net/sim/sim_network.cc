@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The calls. What happens later, in sim_network_events.cc.
+#include "net/sim/sim_network.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <iostream>
+#include <utility>
+
+#include "absl/log/check.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+namespace millrace {
+namespace {
+
+thread_local SimNetwork* network_of_this_thread = nullptr;
+
+// Of accept(2), those that a program can do nothing about.
+constexpr std::array kAcceptErrors = {ECONNABORTED, EPROTO,    EPERM,        EMFILE,
+                                      ENFILE,       ENOBUFS,   ENOMEM,       ENETDOWN,
+                                      EINTR,        ETIMEDOUT, EHOSTUNREACH, ENETUNREACH};
+
+// Whether the connection that was to be accepted is gone with the error.
+bool TakesTheConnection(int error) {
+  return error == ECONNABORTED || error == EPROTO || error == EPERM || error == ENETDOWN ||
+         error == ETIMEDOUT || error == EHOSTUNREACH || error == ENETUNREACH;
+}
+
+int GiveName(const SocketAddress& name, sockaddr* address, socklen_t* bytes) {
+  sockaddr_storage storage;
+  const socklen_t size = name.ToSockaddr(storage);
+  std::memcpy(address, &storage, std::min(*bytes, size));
+  *bytes = size;
+  return 0;
+}
+
+bool IsUnspecified(const SocketAddress& address) {
+  const std::string text = address.ToString();
+  return absl::StartsWith(text, "[::]:") || absl::StartsWith(text, "0.0.0.0:");
+}
+
+}  // namespace
+
+SimNetwork* SimNetwork::Current() { return network_of_this_thread; }
+
+void SimNetwork::Install(SimNetwork* network) {
+  CHECK(network == nullptr || network_of_this_thread == nullptr) << "one simulation at a time";
+  network_of_this_thread = network;
+}
+
+void SimNetwork::Note(absl::string_view what, uint64_t a, uint64_t b) {
+  const auto mix = [this](uint64_t value) {
+    trace_hash_ = (trace_hash_ ^ value) * 0x9e3779b97f4a7c15;
+    trace_hash_ ^= trace_hash_ >> 29;
+  };
+  for (const char byte : what) mix(static_cast<uint8_t>(byte));
+  mix(a);
+  mix(b);
+  mix(clock_.Now().nanoseconds());
+  if (trace_) {
+    std::cerr << clock_.Now() - MonotonicTime() << " " << what << " " << a << " " << b << "\n";
+  }
+}
+
+SimNetwork::SimSocket& SimNetwork::Make(State state, int family) {
+  auto socket = std::make_unique<SimSocket>();
+  socket->state = state;
+  socket->family = family;
+  socket->id = sockets_.size();
+  // As likely of each magnitude.
+  const size_t spread = faults_.window_max / std::max<size_t>(faults_.window_min, 1);
+  size_t window = faults_.window_min;
+  for (size_t left = spread; left > 1 && random_.Below(2) == 0; left /= 2) window *= 2;
+  socket->window = std::max<size_t>(window, 1);
+  sockets_.push_back(std::move(socket));
+  return *sockets_.back();
+}
+
+// The lowest free number, as the kernel does: so that what keeps one too long meets a stranger.
+int SimNetwork::GiveFd(SimSocket& socket) {
+  const auto free = std::find(fds_.begin(), fds_.end(), Id{0});
+  const auto place = static_cast<size_t>(free - fds_.begin());
+  if (free == fds_.end()) fds_.push_back(0);
+  fds_[place] = socket.id;
+  ++open_;
+  return socket.fd = kFirstFd + static_cast<int>(place);
+}
+
+SimNetwork::SimSocket* SimNetwork::Find(int fd) const {
+  const auto place = static_cast<size_t>(fd - kFirstFd);
+  return fd < kFirstFd || place >= fds_.size() ? nullptr : FindId(fds_[place]);
+}
+
+int SimNetwork::Fail(int error) {
+  errno = error;
+  return -1;
+}
+
+// A call that could go on, and does not.
+bool SimNetwork::Interferes() {
+  const bool would_block = Chance(faults_.would_block);
+  if (!would_block && !Chance(faults_.interrupted)) return false;
+  errno = would_block ? EAGAIN : EINTR;
+  return true;
+}
+
+size_t SimNetwork::PartOf(size_t bytes) {
+  return bytes > 1 && Chance(faults_.cut_short) ? 1 + random_.Below(bytes) : bytes;
+}
+
+int SimNetwork::Socket(int family) {
+  if (family != AF_INET && family != AF_INET6) return Fail(EAFNOSUPPORT);
+  if (open_ >= descriptors_max_) return Fail(EMFILE);
+  return GiveFd(Make(State::kNew, family));
+}
+
+int SimNetwork::EventFd() {
+  return open_ >= descriptors_max_ ? Fail(EMFILE) : GiveFd(Make(State::kEventFd, AF_UNSPEC));
+}
+
+bool SimNetwork::IsTaken(const SimSocket& socket, const SocketAddress& address) const {
+  return std::any_of(sockets_.begin(), sockets_.end(), [&](const auto& other) {
+    return other != nullptr && other.get() != &socket && other->bound && other->local == address &&
+           !(other->reuse_port && socket.reuse_port);
+  });
+}
+
+int SimNetwork::Bind(int fd, const sockaddr* address, socklen_t bytes) {
+  SimSocket* const socket = Find(fd);
+  if (socket == nullptr) return Fail(EBADF);
+  if (socket->bound || socket->state != State::kNew) return Fail(EINVAL);
+  absl::StatusOr<SocketAddress> local = SocketAddress::FromSockaddr(address, bytes);
+  if (!local.ok() || local->is_unix()) return Fail(EAFNOSUPPORT);
+  if (local->port() == 0) *local = local->WithPort(next_port_++);
+  if (IsTaken(*socket, *local)) return Fail(EADDRINUSE);
+  socket->local = *std::move(local);
+  socket->bound = true;
+  return 0;
+}
+
+int SimNetwork::Listen(int fd, int backlog) {
+  SimSocket* const socket = Find(fd);
+  if (socket == nullptr) return Fail(EBADF);
+  if (!socket->bound) return Fail(EDESTADDRREQ);
+  socket->state = State::kListening;
+  socket->backlog = static_cast<size_t>(std::max(backlog, 1));
+  Note("listen", socket->id);
+  return 0;
+}
+
+int SimNetwork::Accept(int fd, sockaddr* peer, socklen_t* bytes) {
+  SimSocket* const listener = Find(fd);
+  if (listener == nullptr) return Fail(EBADF);
+  if (listener->state != State::kListening) return Fail(EINVAL);
+  if (listener->waiting.empty()) return Fail(EAGAIN);
+  if (open_ >= descriptors_max_) return Fail(EMFILE);
+  if (Interferes()) return -1;
+  SimSocket& accepted = *FindId(listener->waiting.front());
+  if (Chance(faults_.accept_error)) {
+    const int error = kAcceptErrors[random_.Below(kAcceptErrors.size())];
+    if (TakesTheConnection(error)) {
+      listener->waiting.pop_front();
+      SendReset(accepted.id, accepted.other, MonotonicTime::InfiniteFuture());
+      sockets_[accepted.id].reset();
+    }
+    Note("accept error", listener->id, error);
+    return Fail(error);
+  }
+  listener->waiting.pop_front();
+  Note("accept", accepted.id, accepted.other);
+  GiveName(accepted.peer, peer, bytes);
+  return GiveFd(accepted);
+}
+
+int SimNetwork::Connect(int fd, const sockaddr* address, socklen_t bytes) {
+  SimSocket* const socket = Find(fd);
+  if (socket == nullptr) return Fail(EBADF);
+  if (socket->state == State::kConnecting) return Fail(EALREADY);
+  if (socket->state != State::kNew) return Fail(EISCONN);
+  absl::StatusOr<SocketAddress> peer = SocketAddress::FromSockaddr(address, bytes);
+  if (!peer.ok() || peer->is_unix()) return Fail(EAFNOSUPPORT);
+  socket->peer = *std::move(peer);
+  if (!socket->bound) socket->local = AddressOfClient(socket->peer.family());
+  socket->state = State::kConnecting;
+  Note("connect", socket->id, socket->peer.port());
+  if (Chance(faults_.connect_refused)) {
+    Schedule(Event::kRefused, clock_.Now() + Delay(), socket->id, 0);
+  } else if (!Chance(faults_.connect_lost)) {
+    Schedule(Event::kSyn, clock_.Now() + Delay(), 0, socket->id);
+  }
+  // As long as Linux tries; see tcp_syn_retries in tcp(7).
+  Schedule(Event::kTimedOut, clock_.Now() + absl::Seconds(127), socket->id, 0);
+  return Fail(Chance(faults_.interrupted) ? EINTR : EINPROGRESS);
+}
+
+ssize_t SimNetwork::Receive(int fd, void* into, size_t bytes) {
+  SimSocket* const socket = Find(fd);
+  if (socket == nullptr) return Fail(EBADF);
+  if (socket->state == State::kEventFd) return Fail(ENOTSOCK);
+  if (socket->received.empty()) {
+    if (socket->error != 0) return Fail(std::exchange(socket->error, 0));
+    if (socket->end_received || socket->state == State::kReset) return 0;
+    return Fail(socket->state == State::kOpen ? EAGAIN : ENOTCONN);
+  }
+  if (Interferes()) return -1;
+  const size_t count = PartOf(std::min(bytes, socket->received.size()));
+  std::memcpy(into, socket->received.data(), count);
+  socket->received.erase(0, count);
+  if (!socket->lost) {
+    Schedule(Event::kAck, clock_.Now() + Delay(), socket->other, socket->id, {}, count);
+  }
+  Note("receive", socket->id, count);
+  return static_cast<ssize_t>(count);
+}
+
+ssize_t SimNetwork::Queue(SimSocket& socket, std::string bytes) {
+  const size_t count = bytes.size();
+  socket.under_way += count;
+  Note("send", socket.id, count);
+  // What one call took may arrive in pieces.
+  while (bytes.size() > 1 && Chance(faults_.cut_short)) {
+    const size_t first = 1 + random_.Below(bytes.size() - 1);
+    SendSegment(socket, bytes.substr(0, first));
+    bytes.erase(0, first);
+  }
+  SendSegment(socket, std::move(bytes));
+  return static_cast<ssize_t>(count);
+}
+
+ssize_t SimNetwork::Send(int fd, absl::Span<const iovec> from) {
+  SimSocket* const socket = Find(fd);
+  if (socket == nullptr) return Fail(EBADF);
+  if (socket->error != 0) return Fail(std::exchange(socket->error, 0));
+  if (socket->write_ended || socket->state == State::kReset) return Fail(EPIPE);
+  if (socket->state != State::kOpen) return Fail(ENOTCONN);
+  if (socket->under_way >= socket->window) return Fail(EAGAIN);
+  if (Interferes()) return -1;
+  size_t room = PartOf(socket->window - socket->under_way);
+  std::string bytes;
+  for (const iovec& piece : from) {
+    const size_t count = std::min(piece.iov_len, room);
+    bytes.append(static_cast<const char*>(piece.iov_base), count);
+    room -= count;
+  }
+  bytes.resize(PartOf(bytes.size()));
+  return bytes.empty() ? 0 : Queue(*socket, std::move(bytes));
+}
+
+ssize_t SimNetwork::SendFile(int fd, int file, off_t* offset, size_t count) {
+  std::string bytes(std::min<size_t>(count, 65536), '\0');
+  const ssize_t read = pread(file, bytes.data(), bytes.size(), *offset);
+  if (read <= 0) return read;
+  const iovec piece = {bytes.data(), static_cast<size_t>(read)};
+  return Send(fd, {&piece, 1});
+}
+
+ssize_t SimNetwork::ReadEvent(int fd, void* into, size_t bytes) {
+  SimSocket* const event = Find(fd);
+  if (event == nullptr) return Fail(EBADF);
+  if (event->state != State::kEventFd) return Receive(fd, into, bytes);
+  if (event->count == 0) return Fail(EAGAIN);
+  if (Chance(faults_.interrupted)) return Fail(EINTR);
+  std::memcpy(into, &event->count, sizeof(event->count));
+  event->count = 0;
+  return sizeof(event->count);
+}
+
+ssize_t SimNetwork::WriteEvent(int fd, const void* from, size_t bytes) {
+  SimSocket* const event = Find(fd);
+  if (event == nullptr) return Fail(EBADF);
+  if (event->state != State::kEventFd) {
+    const iovec piece = {const_cast<void*>(from), bytes};
+    return Send(fd, {&piece, 1});
+  }
+  if (Chance(faults_.interrupted)) return Fail(EINTR);
+  uint64_t count;
+  std::memcpy(&count, from, sizeof(count));
+  event->count += count;
+  return sizeof(count);
+}
+
+int SimNetwork::Shutdown(int fd) {
+  SimSocket* const socket = Find(fd);
+  if (socket == nullptr) return Fail(EBADF);
+  if (socket->state != State::kOpen) return Fail(ENOTCONN);
+  if (!socket->write_ended) SendEnd(*socket);
+  return 0;
+}
+
+int SimNetwork::SetOption(int fd, int level, int option, const void* value, socklen_t bytes) {
+  SimSocket* const socket = Find(fd);
+  if (socket == nullptr) return Fail(EBADF);
+  int number = 0;
+  std::memcpy(&number, value, std::min<size_t>(bytes, sizeof(number)));
+  if (level == SOL_SOCKET && option == SO_LINGER) socket->resets_on_close = number != 0;
+  if (level == SOL_SOCKET && option == SO_REUSEPORT) socket->reuse_port = number != 0;
+  if (level == IPPROTO_IPV6 && option == IPV6_V6ONLY) socket->only_ipv6 = number != 0;
+  return 0;
+}
+
+int SimNetwork::GetOption(int fd, int level, int option, void* value, socklen_t* bytes) {
+  SimSocket* const socket = Find(fd);
+  if (socket == nullptr) return Fail(EBADF);
+  std::memset(value, 0, *bytes);
+  int number = 0;
+  if (level == SOL_SOCKET && option == SO_ERROR) number = std::exchange(socket->error, 0);
+  if (level == SOL_SOCKET && option == SO_DOMAIN) number = socket->family;
+  if (level == SOL_SOCKET && option == SO_PEERCRED) return Fail(ENOPROTOOPT);
+  if (level == IPPROTO_IPV6 && option == IPV6_V6ONLY) number = socket->only_ipv6;
+  std::memcpy(value, &number, std::min<size_t>(*bytes, sizeof(number)));
+  return 0;
+}
+
+int SimNetwork::LocalName(int fd, sockaddr* address, socklen_t* bytes) {
+  SimSocket* const socket = Find(fd);
+  return socket == nullptr ? Fail(EBADF) : GiveName(socket->local, address, bytes);
+}
+
+int SimNetwork::PeerName(int fd, sockaddr* address, socklen_t* bytes) {
+  SimSocket* const socket = Find(fd);
+  if (socket == nullptr) return Fail(EBADF);
+  if (socket->state != State::kOpen) return Fail(ENOTCONN);
+  return GiveName(socket->peer, address, bytes);
+}
+
+int SimNetwork::Close(int fd) {
+  SimSocket* const socket = Find(fd);
+  if (socket == nullptr) return Fail(EBADF);
+  fds_[fd - kFirstFd] = 0;
+  --open_;
+  Note("close", socket->id);
+  if (socket->state == State::kListening) CloseListener(*socket);
+  if (socket->state == State::kConnecting && socket->other != 0) {
+    SendReset(socket->id, socket->other, clock_.Now());
+  } else if (socket->state == State::kOpen) {
+    if (socket->resets_on_close || !socket->received.empty()) {
+      SendReset(socket->id, socket->other, socket->last_arrival);
+    } else if (!socket->write_ended) {
+      SendEnd(*socket);
+    }
+  }
+  sockets_[socket->id].reset();
+  return 0;
+}
+
+void SimNetwork::CloseListener(SimSocket& socket) {
+  for (const Id id : socket.waiting) {
+    SendReset(id, FindId(id)->other, MonotonicTime::InfiniteFuture());
+    sockets_[id].reset();
+  }
+}
+
+void SimNetwork::FillRandom(void* into, size_t bytes) {
+  auto* const place = static_cast<char*>(into);
+  for (size_t i = 0; i < bytes; ++i) place[i] = static_cast<char>(random_.Next());
+}
+
+Io SimNetwork::Ready(int fd) const {
+  const SimSocket* const socket = Find(fd);
+  if (socket == nullptr) return Io::kNone;
+  const auto both = [](bool read, bool write) {
+    return (read ? Io::kRead : Io::kNone) | (write ? Io::kWrite : Io::kNone);
+  };
+  switch (socket->state) {
+    case State::kNew:
+    case State::kReset:
+      return Io::kReadWrite;  // Hung up.
+    case State::kConnecting:
+      return Io::kNone;
+    case State::kListening:
+      return both(!socket->waiting.empty(), false);
+    case State::kEventFd:
+      return both(socket->count > 0, true);
+    case State::kOpen:
+      break;
+  }
+  if (socket->end_received && socket->write_ended) return Io::kReadWrite;
+  return both(!socket->received.empty() || socket->end_received,
+              socket->under_way < socket->window || socket->write_ended);
+}
+
+SocketAddress SimNetwork::AddressOfClient(int family) {
+  const std::string host =
+      absl::StrCat(family == AF_INET6 ? "[fd00::" : "10.0.0.", 1 + random_.Below(250),
+                   family == AF_INET6 ? "]:" : ":", next_port_++);
+  return SocketAddress::Parse(host).value();
+}
+
+SimNetwork::SimSocket* SimNetwork::FindListener(const SocketAddress& address) {
+  std::vector<SimSocket*> found;
+  for (const auto& socket : sockets_) {
+    if (socket == nullptr || socket->state != State::kListening) continue;
+    const bool is_any =
+        IsUnspecified(socket->local) && socket->local.port() == address.port() &&
+        (socket->family == address.family() || (socket->family == AF_INET6 && !socket->only_ipv6));
+    if (is_any || socket->local == address) found.push_back(socket.get());
+  }
+  return found.empty() ? nullptr : found[random_.Below(found.size())];
+}
+
+}  // namespace millrace
