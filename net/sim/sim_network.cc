@@ -14,8 +14,8 @@
 #include <utility>
 
 #include "absl/log/check.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 
 namespace millrace {
 namespace {
@@ -33,19 +33,6 @@ bool TakesTheConnection(int error) {
          error == ETIMEDOUT || error == EHOSTUNREACH || error == ENETUNREACH;
 }
 
-int GiveName(const SocketAddress& name, sockaddr* address, socklen_t* bytes) {
-  sockaddr_storage storage;
-  const socklen_t size = name.ToSockaddr(storage);
-  std::memcpy(address, &storage, std::min(*bytes, size));
-  *bytes = size;
-  return 0;
-}
-
-bool IsUnspecified(const SocketAddress& address) {
-  const std::string text = address.ToString();
-  return absl::StartsWith(text, "[::]:") || absl::StartsWith(text, "0.0.0.0:");
-}
-
 }  // namespace
 
 SimNetwork* SimNetwork::Current() { return network_of_this_thread; }
@@ -55,7 +42,7 @@ void SimNetwork::Install(SimNetwork* network) {
   network_of_this_thread = network;
 }
 
-void SimNetwork::Note(absl::string_view what, uint64_t a, uint64_t b) {
+void SimNetwork::Mix(absl::string_view what, uint64_t a, uint64_t b) {
   const auto mix = [this](uint64_t value) {
     trace_hash_ = (trace_hash_ ^ value) * 0x9e3779b97f4a7c15;
     trace_hash_ ^= trace_hash_ >> 29;
@@ -64,9 +51,34 @@ void SimNetwork::Note(absl::string_view what, uint64_t a, uint64_t b) {
   mix(a);
   mix(b);
   mix(clock_.Now().nanoseconds());
-  if (trace_) {
-    std::cerr << clock_.Now() - MonotonicTime() << " " << what << " " << a << " " << b << "\n";
-  }
+}
+
+void SimNetwork::Print(absl::string_view line) {
+  const absl::Duration time = clock_.Now() - SimClock().Now();
+  std::cerr << absl::StrFormat("%12.3f ms  %s\n", absl::ToDoubleMilliseconds(time), line);
+}
+
+void SimNetwork::Note(absl::string_view what, uint64_t a, uint64_t b) {
+  Mix(what, a, b);
+  if (trace_) Print(absl::StrCat(what, " ", a, " ", b));
+}
+
+void SimNetwork::NoteOf(const SimSocket& socket, absl::string_view what) {
+  Mix(what, socket.id, 0);
+  if (trace_) Print(absl::StrCat(Describe(socket), "  ", what));
+}
+
+void SimNetwork::NoteOf(const SimSocket& socket, absl::string_view what, uint64_t number,
+                        absl::string_view unit) {
+  Mix(what, socket.id, number);
+  if (trace_) Print(absl::StrCat(Describe(socket), "  ", what, " ", number, unit));
+}
+
+// "#7 10.0.0.9:40001 -> 127.0.0.1:7007": each end of a connection has a number of its own.
+std::string SimNetwork::Describe(const SimSocket& socket) {
+  std::string text = absl::StrCat("#", socket.id, " ", socket.local.ToString());
+  if (socket.state != State::kListening) absl::StrAppend(&text, " -> ", socket.peer.ToString());
+  return text;
 }
 
 SimNetwork::SimSocket& SimNetwork::Make(State state, int family) {
@@ -103,6 +115,14 @@ int SimNetwork::Fail(int error) {
   return -1;
 }
 
+SimNetwork::SimSocket* SimNetwork::FindSocket(int fd) {
+  SimSocket* const socket = Find(fd);
+  if (socket == nullptr) errno = EBADF;
+  if (socket == nullptr || socket->state != State::kEventFd) return socket;
+  errno = ENOTSOCK;
+  return nullptr;
+}
+
 // A call that could go on, and does not.
 bool SimNetwork::Interferes() {
   const bool would_block = Chance(faults_.would_block);
@@ -125,71 +145,46 @@ int SimNetwork::EventFd() {
   return open_ >= descriptors_max_ ? Fail(EMFILE) : GiveFd(Make(State::kEventFd, AF_UNSPEC));
 }
 
-bool SimNetwork::IsTaken(const SimSocket& socket, const SocketAddress& address) const {
-  return std::any_of(sockets_.begin(), sockets_.end(), [&](const auto& other) {
-    return other != nullptr && other.get() != &socket && other->bound && other->local == address &&
-           !(other->reuse_port && socket.reuse_port);
-  });
-}
-
-int SimNetwork::Bind(int fd, const sockaddr* address, socklen_t bytes) {
-  SimSocket* const socket = Find(fd);
-  if (socket == nullptr) return Fail(EBADF);
-  if (socket->bound || socket->state != State::kNew) return Fail(EINVAL);
-  absl::StatusOr<SocketAddress> local = SocketAddress::FromSockaddr(address, bytes);
-  if (!local.ok() || local->is_unix()) return Fail(EAFNOSUPPORT);
-  if (local->port() == 0) *local = local->WithPort(next_port_++);
-  if (IsTaken(*socket, *local)) return Fail(EADDRINUSE);
-  socket->local = *std::move(local);
-  socket->bound = true;
-  return 0;
-}
-
-int SimNetwork::Listen(int fd, int backlog) {
-  SimSocket* const socket = Find(fd);
-  if (socket == nullptr) return Fail(EBADF);
-  if (!socket->bound) return Fail(EDESTADDRREQ);
-  socket->state = State::kListening;
-  socket->backlog = static_cast<size_t>(std::max(backlog, 1));
-  Note("listen", socket->id);
-  return 0;
-}
-
+// The number is taken first, so there is no EAGAIN when all are in use: as in Linux.
 int SimNetwork::Accept(int fd, sockaddr* peer, socklen_t* bytes) {
-  SimSocket* const listener = Find(fd);
-  if (listener == nullptr) return Fail(EBADF);
+  if (!IsOpen(fd)) return Fail(EBADF);
+  if (open_ >= descriptors_max_) return Fail(EMFILE);
+  SimSocket* const listener = FindSocket(fd);
+  if (listener == nullptr) return -1;
   if (listener->state != State::kListening) return Fail(EINVAL);
   if (listener->waiting.empty()) return Fail(EAGAIN);
-  if (open_ >= descriptors_max_) return Fail(EMFILE);
   if (Interferes()) return -1;
+  if (Chance(faults_.accept_error)) return FailAccept(*listener);
   SimSocket& accepted = *FindId(listener->waiting.front());
-  if (Chance(faults_.accept_error)) {
-    const int error = kAcceptErrors[random_.Below(kAcceptErrors.size())];
-    if (TakesTheConnection(error)) {
-      listener->waiting.pop_front();
-      SendReset(accepted.id, accepted.other, MonotonicTime::InfiniteFuture());
-      sockets_[accepted.id].reset();
-    }
-    Note("accept error", listener->id, error);
-    return Fail(error);
-  }
   listener->waiting.pop_front();
-  Note("accept", accepted.id, accepted.other);
-  GiveName(accepted.peer, peer, bytes);
+  NoteOf(accepted, "accepted");
+  if (peer != nullptr) GiveName(accepted.peer, peer, bytes);
   return GiveFd(accepted);
 }
 
+int SimNetwork::FailAccept(SimSocket& listener) {
+  const int error = kAcceptErrors[random_.Below(kAcceptErrors.size())];
+  NoteOf(listener, "accept fails with errno", error);
+  if (TakesTheConnection(error)) {
+    const Id lost = listener.waiting.front();
+    listener.waiting.pop_front();
+    SendReset(lost, FindId(lost)->other, MonotonicTime::InfiniteFuture());
+    sockets_[lost].reset();
+  }
+  return Fail(error);
+}
+
 int SimNetwork::Connect(int fd, const sockaddr* address, socklen_t bytes) {
-  SimSocket* const socket = Find(fd);
-  if (socket == nullptr) return Fail(EBADF);
+  SimSocket* const socket = FindSocket(fd);
+  if (socket == nullptr) return -1;
   if (socket->state == State::kConnecting) return Fail(EALREADY);
   if (socket->state != State::kNew) return Fail(EISCONN);
   absl::StatusOr<SocketAddress> peer = SocketAddress::FromSockaddr(address, bytes);
-  if (!peer.ok() || peer->is_unix()) return Fail(EAFNOSUPPORT);
+  if (!peer.ok() || address->sa_family != socket->family) return Fail(EAFNOSUPPORT);
   socket->peer = *std::move(peer);
   if (!socket->bound) socket->local = AddressOfClient(socket->peer.family());
   socket->state = State::kConnecting;
-  Note("connect", socket->id, socket->peer.port());
+  NoteOf(*socket, "connects");
   if (Chance(faults_.connect_refused)) {
     Schedule(Event::kRefused, clock_.Now() + Delay(), socket->id, 0);
   } else if (!Chance(faults_.connect_lost)) {
@@ -200,15 +195,25 @@ int SimNetwork::Connect(int fd, const sockaddr* address, socklen_t bytes) {
   return Fail(Chance(faults_.interrupted) ? EINTR : EINPROGRESS);
 }
 
-ssize_t SimNetwork::Receive(int fd, void* into, size_t bytes) {
-  SimSocket* const socket = Find(fd);
-  if (socket == nullptr) return Fail(EBADF);
-  if (socket->state == State::kEventFd) return Fail(ENOTSOCK);
-  if (socket->received.empty()) {
-    if (socket->error != 0) return Fail(std::exchange(socket->error, 0));
-    if (socket->end_received || socket->state == State::kReset) return 0;
-    return Fail(socket->state == State::kOpen ? EAGAIN : ENOTCONN);
+// After the peer's end there is only the end; the error is left to who sends, or asks for it.
+ssize_t SimNetwork::ReceiveNothing(SimSocket& socket) {
+  if (socket.end_received) return 0;
+  if (socket.error != 0) return Fail(std::exchange(socket.error, 0));
+  switch (socket.state) {
+    case State::kReset:
+      return 0;
+    case State::kOpen:
+    case State::kConnecting:
+      return Fail(EAGAIN);
+    default:
+      return Fail(ENOTCONN);
   }
+}
+
+ssize_t SimNetwork::Receive(int fd, void* into, size_t bytes) {
+  SimSocket* const socket = FindSocket(fd);
+  if (socket == nullptr) return -1;
+  if (socket->received.empty()) return ReceiveNothing(*socket);
   if (Interferes()) return -1;
   const size_t count = PartOf(std::min(bytes, socket->received.size()));
   std::memcpy(into, socket->received.data(), count);
@@ -216,14 +221,14 @@ ssize_t SimNetwork::Receive(int fd, void* into, size_t bytes) {
   if (!socket->lost) {
     Schedule(Event::kAck, clock_.Now() + Delay(), socket->other, socket->id, {}, count);
   }
-  Note("receive", socket->id, count);
+  NoteOf(*socket, "reads", count, " bytes");
   return static_cast<ssize_t>(count);
 }
 
 ssize_t SimNetwork::Queue(SimSocket& socket, std::string bytes) {
   const size_t count = bytes.size();
   socket.under_way += count;
-  Note("send", socket.id, count);
+  NoteOf(socket, "sends", count, " bytes");
   // What one call took may arrive in pieces.
   while (bytes.size() > 1 && Chance(faults_.cut_short)) {
     const size_t first = 1 + random_.Below(bytes.size() - 1);
@@ -234,15 +239,20 @@ ssize_t SimNetwork::Queue(SimSocket& socket, std::string bytes) {
   return static_cast<ssize_t>(count);
 }
 
+// What keeps a socket from sending: an errno, or 0.
+int SimNetwork::WhyNotSend(SimSocket& socket) {
+  if (socket.error != 0) return std::exchange(socket.error, 0);
+  if (socket.state == State::kConnecting) return EAGAIN;
+  if (socket.write_ended || socket.state != State::kOpen) return EPIPE;
+  return socket.under_way >= socket.window ? EAGAIN : 0;
+}
+
 ssize_t SimNetwork::Send(int fd, absl::Span<const iovec> from) {
-  SimSocket* const socket = Find(fd);
-  if (socket == nullptr) return Fail(EBADF);
-  if (socket->error != 0) return Fail(std::exchange(socket->error, 0));
-  if (socket->write_ended || socket->state == State::kReset) return Fail(EPIPE);
-  if (socket->state != State::kOpen) return Fail(ENOTCONN);
-  if (socket->under_way >= socket->window) return Fail(EAGAIN);
+  SimSocket* const socket = FindSocket(fd);
+  if (socket == nullptr) return -1;
+  if (const int error = WhyNotSend(*socket); error != 0) return Fail(error);
   if (Interferes()) return -1;
-  size_t room = PartOf(socket->window - socket->under_way);
+  size_t room = socket->window - socket->under_way;
   std::string bytes;
   for (const iovec& piece : from) {
     const size_t count = std::min(piece.iov_len, room);
@@ -258,7 +268,9 @@ ssize_t SimNetwork::SendFile(int fd, int file, off_t* offset, size_t count) {
   const ssize_t read = pread(file, bytes.data(), bytes.size(), *offset);
   if (read <= 0) return read;
   const iovec piece = {bytes.data(), static_cast<size_t>(read)};
-  return Send(fd, {&piece, 1});
+  const ssize_t sent = Send(fd, {&piece, 1});
+  if (sent > 0) *offset += sent;
+  return sent;
 }
 
 ssize_t SimNetwork::ReadEvent(int fd, void* into, size_t bytes) {
@@ -287,47 +299,11 @@ ssize_t SimNetwork::WriteEvent(int fd, const void* from, size_t bytes) {
 }
 
 int SimNetwork::Shutdown(int fd) {
-  SimSocket* const socket = Find(fd);
-  if (socket == nullptr) return Fail(EBADF);
+  SimSocket* const socket = FindSocket(fd);
+  if (socket == nullptr) return -1;
   if (socket->state != State::kOpen) return Fail(ENOTCONN);
   if (!socket->write_ended) SendEnd(*socket);
   return 0;
-}
-
-int SimNetwork::SetOption(int fd, int level, int option, const void* value, socklen_t bytes) {
-  SimSocket* const socket = Find(fd);
-  if (socket == nullptr) return Fail(EBADF);
-  int number = 0;
-  std::memcpy(&number, value, std::min<size_t>(bytes, sizeof(number)));
-  if (level == SOL_SOCKET && option == SO_LINGER) socket->resets_on_close = number != 0;
-  if (level == SOL_SOCKET && option == SO_REUSEPORT) socket->reuse_port = number != 0;
-  if (level == IPPROTO_IPV6 && option == IPV6_V6ONLY) socket->only_ipv6 = number != 0;
-  return 0;
-}
-
-int SimNetwork::GetOption(int fd, int level, int option, void* value, socklen_t* bytes) {
-  SimSocket* const socket = Find(fd);
-  if (socket == nullptr) return Fail(EBADF);
-  std::memset(value, 0, *bytes);
-  int number = 0;
-  if (level == SOL_SOCKET && option == SO_ERROR) number = std::exchange(socket->error, 0);
-  if (level == SOL_SOCKET && option == SO_DOMAIN) number = socket->family;
-  if (level == SOL_SOCKET && option == SO_PEERCRED) return Fail(ENOPROTOOPT);
-  if (level == IPPROTO_IPV6 && option == IPV6_V6ONLY) number = socket->only_ipv6;
-  std::memcpy(value, &number, std::min<size_t>(*bytes, sizeof(number)));
-  return 0;
-}
-
-int SimNetwork::LocalName(int fd, sockaddr* address, socklen_t* bytes) {
-  SimSocket* const socket = Find(fd);
-  return socket == nullptr ? Fail(EBADF) : GiveName(socket->local, address, bytes);
-}
-
-int SimNetwork::PeerName(int fd, sockaddr* address, socklen_t* bytes) {
-  SimSocket* const socket = Find(fd);
-  if (socket == nullptr) return Fail(EBADF);
-  if (socket->state != State::kOpen) return Fail(ENOTCONN);
-  return GiveName(socket->peer, address, bytes);
 }
 
 int SimNetwork::Close(int fd) {
@@ -335,7 +311,7 @@ int SimNetwork::Close(int fd) {
   if (socket == nullptr) return Fail(EBADF);
   fds_[fd - kFirstFd] = 0;
   --open_;
-  Note("close", socket->id);
+  if (socket->state != State::kEventFd) NoteOf(*socket, "closes");
   if (socket->state == State::kListening) CloseListener(*socket);
   if (socket->state == State::kConnecting && socket->other != 0) {
     SendReset(socket->id, socket->other, clock_.Now());
@@ -362,16 +338,23 @@ void SimNetwork::FillRandom(void* into, size_t bytes) {
   for (size_t i = 0; i < bytes; ++i) place[i] = static_cast<char>(random_.Next());
 }
 
+bool SimNetwork::IsHungUp(int fd) const {
+  const SimSocket* const socket = Find(fd);
+  if (socket == nullptr) return false;
+  const bool both_ended = socket->end_received && socket->write_ended;
+  return socket->state == State::kNew || socket->state == State::kReset || both_ended;
+}
+
 Io SimNetwork::Ready(int fd) const {
   const SimSocket* const socket = Find(fd);
   if (socket == nullptr) return Io::kNone;
+  if (IsHungUp(fd)) return Io::kReadWrite;
   const auto both = [](bool read, bool write) {
     return (read ? Io::kRead : Io::kNone) | (write ? Io::kWrite : Io::kNone);
   };
   switch (socket->state) {
     case State::kNew:
     case State::kReset:
-      return Io::kReadWrite;  // Hung up.
     case State::kConnecting:
       return Io::kNone;
     case State::kListening:
@@ -381,28 +364,8 @@ Io SimNetwork::Ready(int fd) const {
     case State::kOpen:
       break;
   }
-  if (socket->end_received && socket->write_ended) return Io::kReadWrite;
   return both(!socket->received.empty() || socket->end_received,
               socket->under_way < socket->window || socket->write_ended);
-}
-
-SocketAddress SimNetwork::AddressOfClient(int family) {
-  const std::string host =
-      absl::StrCat(family == AF_INET6 ? "[fd00::" : "10.0.0.", 1 + random_.Below(250),
-                   family == AF_INET6 ? "]:" : ":", next_port_++);
-  return SocketAddress::Parse(host).value();
-}
-
-SimNetwork::SimSocket* SimNetwork::FindListener(const SocketAddress& address) {
-  std::vector<SimSocket*> found;
-  for (const auto& socket : sockets_) {
-    if (socket == nullptr || socket->state != State::kListening) continue;
-    const bool is_any =
-        IsUnspecified(socket->local) && socket->local.port() == address.port() &&
-        (socket->family == address.family() || (socket->family == AF_INET6 && !socket->only_ipv6));
-    if (is_any || socket->local == address) found.push_back(socket.get());
-  }
-  return found.empty() ? nullptr : found[random_.Below(found.size())];
 }
 
 }  // namespace millrace

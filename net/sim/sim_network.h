@@ -39,6 +39,8 @@ class SimNetwork {
  public:
   // Numbers of simulated descriptors begin here, far above all real ones.
   static constexpr int kFirstFd = 1 << 24;
+  // The system's own choices of a port begin here, and there again when they are used up.
+  static constexpr uint16_t kFirstPort = 40000;
 
   SimNetwork(SimClock& clock, Random& random) : clock_(clock), random_(random) {}
   SimNetwork(const SimNetwork&) = delete;
@@ -76,6 +78,7 @@ class SimNetwork {
 
   // For the poller. A hang-up or an error is both.
   Io Ready(int fd) const;
+  bool IsHungUp(int fd) const;
   bool IsOpen(int fd) const { return Find(fd) != nullptr; }
   bool Chance(double chance) { return chance > 0 && random_.Unit() < chance; }
   Random& random() { return random_; }
@@ -92,6 +95,8 @@ class SimNetwork {
   uint64_t trace_hash() const { return trace_hash_; }
   // Writes each event to stderr, from now on.
   void set_trace(bool on) { trace_ = on; }
+  bool trace() const { return trace_; }
+  // Adds to that what others than the network do.
   void Note(absl::string_view what, uint64_t a, uint64_t b = 0);
 
  private:
@@ -138,13 +143,30 @@ class SimNetwork {
   int GiveFd(SimSocket& socket);
   SimSocket* Find(int fd) const;
   SimSocket* FindId(Id id) const { return id < sockets_.size() ? sockets_[id].get() : nullptr; }
-  int Fail(int error);
+  SimSocket* FindSocket(int fd);  // Null and errno if it is none.
+  static int Fail(int error);
   bool Interferes();
   size_t PartOf(size_t bytes);
 
+  int FailAccept(SimSocket& listener);
+  ssize_t ReceiveNothing(SimSocket& socket);
+  static int WhyNotSend(SimSocket& socket);
+
+  void Mix(absl::string_view what, uint64_t a, uint64_t b);
+  void Print(absl::string_view line);
+  static std::string Describe(const SimSocket& socket);
+  void NoteOf(const SimSocket& socket, absl::string_view what);
+  void NoteOf(const SimSocket& socket, absl::string_view what, uint64_t number,
+              absl::string_view unit = "");
+
   absl::Duration Delay();
   SocketAddress AddressOfClient(int family);
-  bool IsTaken(const SimSocket& socket, const SocketAddress& address) const;
+  uint16_t TakePort();
+  static int GiveName(const SocketAddress& name, sockaddr* address, socklen_t* bytes);
+  static bool Covers(const SimSocket& socket, const SocketAddress& address);
+  bool IsTaken(const SimSocket& socket) const;
+  int BindToLocal(SimSocket& socket);
+  int BindToAnyPort(SimSocket& socket);
   SimSocket* FindListener(const SocketAddress& address);
   SimSocket& Establish(SimSocket& client);
   void SendSegment(SimSocket& from, std::string bytes);
@@ -169,7 +191,7 @@ class SimNetwork {
   std::vector<std::unique_ptr<SimSocket>> sockets_ = std::vector<std::unique_ptr<SimSocket>>(1);
   std::vector<Id> fds_;  // By number, less kFirstFd; 0 is free.
   size_t open_ = 0;
-  uint16_t next_port_ = 40000;
+  uint16_t next_port_ = kFirstPort;
   std::vector<Event> events_;  // A heap.
   uint64_t events_so_far_ = 0;
   uint64_t trace_hash_ = 0;

@@ -4,12 +4,21 @@
 #include <errno.h>
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <utility>
 
 #include "net/sim/sim_network.h"
 
 namespace millrace {
+namespace {
+
+// By Event::Kind.
+constexpr std::array<absl::string_view, 8> kArrivals = {
+    "hears of a client:", "is connected:",     "is refused:",           "receives",
+    "hears the end:",     "hears of a reset:", "learns that were read", "waited too long:"};
+
+}  // namespace
 
 void SimNetwork::Schedule(Event::Kind kind, MonotonicTime at, Id to, Id from, std::string bytes,
                           size_t count) {
@@ -44,7 +53,7 @@ void SimNetwork::SendSegment(SimSocket& from, std::string bytes) {
   if (from.lost) return;
   from.last_arrival = std::max(from.last_arrival, clock_.Now() + Delay());
   if (Chance(faults_.reset)) {
-    Note("the line resets", from.id);
+    NoteOf(from, "meets a line that resets");
     Schedule(Event::kReset, from.last_arrival, from.other, 0);
     Schedule(Event::kReset, clock_.Now() + Delay(), from.id, 0);
   }
@@ -53,7 +62,7 @@ void SimNetwork::SendSegment(SimSocket& from, std::string bytes) {
 
 void SimNetwork::SendEnd(SimSocket& from) {
   from.write_ended = true;
-  Note("end", from.id);
+  NoteOf(from, "ends its output");
   if (from.lost) return;
   from.last_arrival = std::max(from.last_arrival, clock_.Now() + Delay());
   Schedule(Event::kEnd, from.last_arrival, from.other, from.id);
@@ -67,14 +76,14 @@ void SimNetwork::SendReset(Id from, Id to, MonotonicTime not_after) {
   if (not_after > at && not_after < MonotonicTime::InfiniteFuture()) {
     at = at + (not_after - at) * random_.Unit();
   }
-  Note("reset", from, to);
+  Note("reset under way, from and to", from, to);
   Schedule(Event::kReset, at, to, from);
 }
 
 void SimNetwork::Lose(int fd) {
   SimSocket* const socket = Find(fd);
   if (socket == nullptr) return;
-  Note("lost", socket->id);
+  NoteOf(*socket, "is cut off");
   socket->lost = true;
   if (SimSocket* const other = FindId(socket->other)) other->lost = true;
 }
@@ -82,7 +91,11 @@ void SimNetwork::Lose(int fd) {
 void SimNetwork::Deliver(Event event) {
   SimSocket* const to = FindId(event.to);
   if (to != nullptr && to->lost && event.kind != Event::kTimedOut) return;
-  Note("deliver", event.kind * 1'000'000 + event.to, event.bytes.size() + event.count);
+  if (to != nullptr) {
+    NoteOf(*to, kArrivals[event.kind], event.bytes.size() + event.count, " bytes");
+  } else {
+    Mix("arrives where nobody is", event.to, event.kind);
+  }
   switch (event.kind) {
     case Event::kSyn:
       return DeliverSyn(event);
@@ -111,7 +124,7 @@ void SimNetwork::Deliver(Event event) {
 // A queue that is full has no answer; the client asks again.
 void SimNetwork::DeliverSyn(const Event& event) {
   SimSocket* const client = FindId(event.from);
-  if (client == nullptr || client->state != State::kConnecting) return;
+  if (client == nullptr || client->lost || client->state != State::kConnecting) return;
   SimSocket* const listener = FindListener(client->peer);
   if (listener == nullptr) {
     return Schedule(Event::kRefused, clock_.Now() + Delay(), client->id, 0);

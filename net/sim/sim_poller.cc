@@ -42,9 +42,10 @@ absl::StatusOr<int> SimPoller::Wait(const Clock&, MonotonicTime until, absl::Spa
   std::vector<ReadyEvent> ready;
   for (const auto& [fd, watched] : watched_) {
     CHECK(network_.IsOpen(fd)) << fd << " was closed while it was watched";
-    const Io io = network_.Ready(fd);
     // A hang-up is told whatever was asked for.
-    if (io == Io::kReadWrite || Any(io & watched.interest)) ready.push_back({watched.token, io});
+    const Io asked = network_.IsHungUp(fd) ? Io::kReadWrite : watched.interest;
+    const Io io = network_.Ready(fd) & asked;
+    if (Any(io)) ready.push_back({watched.token, io});
   }
   Random& random = network_.random();
   for (size_t i = ready.size(); i > 1; --i) std::swap(ready[i - 1], ready[random.Below(i)]);

@@ -2,6 +2,7 @@
 #include "net/sim/simulation.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "absl/log/check.h"
@@ -115,6 +116,7 @@ void Simulation::Turn(Loop& loop) {
   loop.running = false;
   const bool slept = loop.poller->sleeps_until() > now();
   const bool worked = WorkDone(loop.loop->counters()) != before;
+  if (worked) NoteTurn(loop);
   if (worked || !slept) {
     WakeAll();
   } else {
@@ -124,6 +126,17 @@ void Simulation::Turn(Loop& loop) {
   if (worked && network_.Chance(faults.stall)) {
     loop.stalled_until = now() + faults.stall_max * random_.Unit();
   }
+}
+
+// So that it is seen, and part of the hash, which loop had its turn when.
+void Simulation::NoteTurn(const Loop& loop) {
+  const auto place = std::find_if(loops_.begin(), loops_.end(),
+                                  [&](const auto& other) { return other.get() == &loop; });
+  const size_t number = place - loops_.begin();
+  constexpr std::array<absl::string_view, kFirstWorker> kNames = {"main loop: turn",
+                                                                  "client loop: turn"};
+  network_.Note(number < kNames.size() ? kNames[number] : "worker loop: turn", number,
+                loop.loop->counters().turns.value());
 }
 
 void Simulation::WakeAll() {

@@ -96,6 +96,7 @@ class Simulation {
   void StepNested();
   Loop* PickLoop();
   void Turn(Loop& loop);
+  void NoteTurn(const Loop& loop);
   void WakeAll();
   MonotonicTime NextWake() const;
   void CheckForSpinning();

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 
+#include "absl/log/check.h"
 #include "net/sim/sim_network.h"
 
 namespace {
@@ -49,7 +50,6 @@ MILLRACE_SIMULATE(int, setsockopt,
                   (int fd, int level, int option, const void* value, socklen_t bytes),
                   (fd, level, option, value, bytes), SetOption(fd, level, option, value, bytes))
 MILLRACE_SIMULATE(int, listen, (int fd, int backlog), (fd, backlog), Listen(fd, backlog))
-MILLRACE_SIMULATE(int, shutdown, (int fd, int how), (fd, how), Shutdown(fd))
 MILLRACE_SIMULATE(ssize_t, millrace_recv, (int fd, void* into, size_t bytes), (fd, into, bytes),
                   Receive(fd, into, bytes))
 MILLRACE_SIMULATE(ssize_t, sendfile, (int fd, int file, off_t* offset, size_t count),
@@ -66,9 +66,17 @@ ssize_t __wrap_millrace_send(int fd, const void* from, size_t bytes) {
   return Network().Send(fd, {&piece, 1});
 }
 
+int __real_shutdown(int fd, int how);
+int __wrap_shutdown(int fd, int how) {
+  if (!IsSimulated(fd)) return __real_shutdown(fd, how);
+  CHECK_EQ(how, SHUT_WR) << "only the end of output is simulated";
+  return Network().Shutdown(fd);
+}
+
 ssize_t __real_sendmsg(int fd, const msghdr* message, int flags);
 ssize_t __wrap_sendmsg(int fd, const msghdr* message, int flags) {
   if (!IsSimulated(fd)) return __real_sendmsg(fd, message, flags);
+  CHECK_EQ(flags, MSG_NOSIGNAL) << "no other flag is simulated, and no SIGPIPE";
   return Network().Send(fd, {message->msg_iov, message->msg_iovlen});
 }
 
