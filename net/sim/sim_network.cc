@@ -141,8 +141,11 @@ int SimNetwork::Socket(int family) {
   return GiveFd(Make(State::kNew, family));
 }
 
-int SimNetwork::EventFd() {
-  return open_ >= descriptors_max_ ? Fail(EMFILE) : GiveFd(Make(State::kEventFd, AF_UNSPEC));
+int SimNetwork::EventFd(unsigned int count) {
+  if (open_ >= descriptors_max_) return Fail(EMFILE);
+  SimSocket& event = Make(State::kEventFd, AF_UNSPEC);
+  event.count = count;
+  return GiveFd(event);
 }
 
 // The number is taken first, so there is no EAGAIN when all are in use: as in Linux.

@@ -58,7 +58,7 @@ class SimNetwork {
 
   // As the system calls of these names: -1 and errno if they fail.
   int Socket(int family);
-  int EventFd();
+  int EventFd(unsigned int count);
   int Bind(int fd, const sockaddr* address, socklen_t bytes);
   int Listen(int fd, int backlog);
   int Accept(int fd, sockaddr* peer, socklen_t* bytes);

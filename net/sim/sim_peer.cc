@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/sim/sim_peer.h"
 
-#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -54,7 +53,8 @@ std::string SimPeer::Take(size_t count) {
 std::string SimPeer::ReadLine() {
   while (received_.find('\n') == std::string::npos && Fill()) {
   }
-  return Take(std::min(received_.find('\n'), received_.size() - 1) + 1);
+  const size_t end = received_.find('\n');
+  return Take(end == std::string::npos ? end : end + 1);
 }
 
 std::string SimPeer::Read(size_t count) {

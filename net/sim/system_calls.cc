@@ -89,7 +89,7 @@ int __wrap_socket(int family, int type, int protocol) {
 
 int __real_eventfd(unsigned int count, int flags);
 int __wrap_eventfd(unsigned int count, int flags) {
-  return SimNetwork::Current() == nullptr ? __real_eventfd(count, flags) : Network().EventFd();
+  return SimNetwork::Current() == nullptr ? __real_eventfd(count, flags) : Network().EventFd(count);
 }
 
 ssize_t __real_getrandom(void* into, size_t bytes, unsigned int flags);

@@ -248,8 +248,10 @@ TEST_P(NetworkContractTest, ALineIsNoListener) {
 }
 
 TEST_P(NetworkContractTest, AnEventfdCounts) {
-  UniqueFd event(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  UniqueFd event(eventfd(4, EFD_NONBLOCK | EFD_CLOEXEC));
   uint64_t count = 0;
+  EXPECT_EQ(Answer(read(event.get(), &count, sizeof(count))), static_cast<int>(sizeof(count)));
+  EXPECT_EQ(count, 4u);
   EXPECT_EQ(network_->Ready(event.get()), Io::kWrite);
   EXPECT_EQ(Answer(read(event.get(), &count, sizeof(count))), -EAGAIN);
   for (const uint64_t add : {2, 3}) {
