@@ -58,9 +58,9 @@ void SimNetwork::Print(absl::string_view line) {
   std::cerr << absl::StrFormat("%12.3f ms  %s\n", absl::ToDoubleMilliseconds(time), line);
 }
 
-void SimNetwork::Note(absl::string_view what, uint64_t a, uint64_t b) {
-  Mix(what, a, b);
-  if (trace_) Print(absl::StrCat(what, " ", a, " ", b));
+void SimNetwork::Note(absl::string_view what, uint64_t number) {
+  Mix(what, number, 0);
+  if (trace_) Print(absl::StrCat(what, " ", number));
 }
 
 void SimNetwork::NoteOf(const SimSocket& socket, absl::string_view what) {

@@ -97,7 +97,7 @@ class SimNetwork {
   void set_trace(bool on) { trace_ = on; }
   bool trace() const { return trace_; }
   // Adds to that what others than the network do.
-  void Note(absl::string_view what, uint64_t a, uint64_t b = 0);
+  void Note(absl::string_view what, uint64_t number);
 
  private:
   using Id = uint64_t;  // Of a socket: its place in sockets_, never used again. 0 is none.

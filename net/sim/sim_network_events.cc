@@ -15,8 +15,8 @@ namespace {
 
 // By Event::Kind.
 constexpr std::array<absl::string_view, 8> kArrivals = {
-    "hears of a client:", "is connected:",     "is refused:",           "receives",
-    "hears the end:",     "hears of a reset:", "learns that were read", "waited too long:"};
+    "hears of a client", "is connected",     "is refused",          "receives",
+    "hears the end",     "hears of a reset", "knows to be read of", "has waited too long"};
 
 }  // namespace
 
@@ -76,7 +76,8 @@ void SimNetwork::SendReset(Id from, Id to, MonotonicTime not_after) {
   if (not_after > at && not_after < MonotonicTime::InfiniteFuture()) {
     at = at + (not_after - at) * random_.Unit();
   }
-  Note("reset under way, from and to", from, to);
+  Mix("reset", from, to);
+  if (socket != nullptr) NoteOf(*socket, "resets");
   Schedule(Event::kReset, at, to, from);
 }
 
@@ -91,8 +92,11 @@ void SimNetwork::Lose(int fd) {
 void SimNetwork::Deliver(Event event) {
   SimSocket* const to = FindId(event.to);
   if (to != nullptr && to->lost && event.kind != Event::kTimedOut) return;
+  if (event.kind == Event::kTimedOut && (to == nullptr || to->state != State::kConnecting)) return;
   if (to != nullptr) {
-    NoteOf(*to, kArrivals[event.kind], event.bytes.size() + event.count, " bytes");
+    const size_t bytes = event.bytes.size() + event.count;
+    bytes > 0 ? NoteOf(*to, kArrivals[event.kind], bytes, " bytes")
+              : NoteOf(*to, kArrivals[event.kind]);
   } else {
     Mix("arrives where nobody is", event.to, event.kind);
   }

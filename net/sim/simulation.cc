@@ -2,10 +2,11 @@
 #include "net/sim/simulation.h"
 
 #include <algorithm>
-#include <array>
+#include <string>
 #include <utility>
 
 #include "absl/log/check.h"
+#include "absl/strings/str_cat.h"
 #include "base/thread_role.h"
 #include "net/loop_ref.h"
 
@@ -67,6 +68,7 @@ void Simulation::BeginFaults() {
 
 void Simulation::RunFor(absl::Duration time) {
   BeginFaults();
+  WakeAll();  // The test may have posted, or armed a timer.
   const MonotonicTime end = now() + time;
   while (Step(end)) {
   }
@@ -74,6 +76,7 @@ void Simulation::RunFor(absl::Duration time) {
 
 bool Simulation::RunUntil(absl::FunctionRef<bool()> done, absl::Duration at_most) {
   BeginFaults();
+  WakeAll();
   const MonotonicTime end = now() + at_most;
   while (!done()) {
     if (!Step(end)) return done();
@@ -94,8 +97,13 @@ bool Simulation::Step(MonotonicTime limit) {
   return happens;
 }
 
-// Somebody on the stack of one loop waits for another.
+// Somebody on the stack of one loop, or the test, waits for another. What he posted before need not
+// have rung: so all loops look again before time passes.
 void Simulation::StepNested() {
+  WakeAll();
+  while (Loop* const loop = PickLoop()) {
+    if (Turn(*loop)) return;
+  }
   CHECK(Step(now() + absl::Hours(1))) << "waiting for a worker that has nothing to do";
 }
 
@@ -108,7 +116,7 @@ Simulation::Loop* Simulation::PickLoop() {
   return ready.empty() ? nullptr : ready[random_.Below(ready.size())];
 }
 
-void Simulation::Turn(Loop& loop) {
+bool Simulation::Turn(Loop& loop) {
   CheckForSpinning();
   const int64_t before = WorkDone(loop.loop->counters());
   loop.running = true;
@@ -126,17 +134,17 @@ void Simulation::Turn(Loop& loop) {
   if (worked && network_.Chance(faults.stall)) {
     loop.stalled_until = now() + faults.stall_max * random_.Unit();
   }
+  return worked || !slept;
 }
 
 // So that it is seen, and part of the hash, which loop had its turn when.
 void Simulation::NoteTurn(const Loop& loop) {
-  const auto place = std::find_if(loops_.begin(), loops_.end(),
-                                  [&](const auto& other) { return other.get() == &loop; });
-  const size_t number = place - loops_.begin();
-  constexpr std::array<absl::string_view, kFirstWorker> kNames = {"main loop: turn",
-                                                                  "client loop: turn"};
-  network_.Note(number < kNames.size() ? kNames[number] : "worker loop: turn", number,
-                loop.loop->counters().turns.value());
+  std::string name = "main";
+  if (&loop == loops_[kClient].get()) name = "client";
+  for (size_t i = kFirstWorker; i < loops_.size(); ++i) {
+    if (&loop == loops_[i].get()) name = absl::StrCat("worker ", i - kFirstWorker);
+  }
+  network_.Note(absl::StrCat(name, ": turn"), loop.loop->counters().turns.value());
 }
 
 void Simulation::WakeAll() {

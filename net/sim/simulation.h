@@ -95,7 +95,7 @@ class Simulation {
   bool Step(MonotonicTime limit);
   void StepNested();
   Loop* PickLoop();
-  void Turn(Loop& loop);
+  bool Turn(Loop& loop);  // Whether it did anything, or would not sleep.
   void NoteTurn(const Loop& loop);
   void WakeAll();
   MonotonicTime NextWake() const;

@@ -100,6 +100,13 @@ class ReadmeTest(unittest.TestCase):
         self.assertIn("```cpp\n%s```" % server[server.index("#include"):], read("README.md"))
 
 
+class TestingTest(unittest.TestCase):
+
+    def test_shows_the_test_that_is_built(self):
+        test = read("tests/examples/echo_sim_test.cc")
+        self.assertIn("```cpp\n%s```" % test[test.index("#include"):], read("docs/testing.md"))
+
+
 class LimitsTest(unittest.TestCase):
 
     def setUp(self):

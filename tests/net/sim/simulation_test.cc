@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/sim/simulation.h"
 
+#include <sys/socket.h>
+
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "absl/time/time.h"
+#include "base/monotonic_time.h"
 #include "base/thread_role.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "net/buffer.h"
 #include "net/connection_handler.h"
@@ -14,6 +19,7 @@
 #include "net/socket_address.h"
 #include "net/tcp_connection.h"
 #include "net/tcp_server.h"
+#include "net/timer_wheel.h"
 
 namespace millrace {
 namespace {
@@ -79,6 +85,63 @@ TEST(SimulationTest, InAHarmlessWorldEveryByteComesBack) {
     EXPECT_EQ(peer.ReadToEnd(), "");
     EXPECT_TRUE(peer.ended());
   });
+}
+
+TEST(SimulationTest, AServerMayGoWhileItsWorkersRest) {
+  Simulation sim;
+  auto server = StartEcho(sim);
+  SimPeer peer(sim, server->addresses()[0]);
+  sim.RunFor(absl::Seconds(1));
+  server.reset();
+  EXPECT_EQ(peer.ReadToEnd(), "");
+}
+
+TEST(SimulationTest, WhatATestPostsAndArmsBetweenRunsHappens) {
+  Simulation sim;
+  sim.RunFor(absl::Seconds(1));
+  bool posted = false, fired = false;
+  sim.client().ref().Post([&] { posted = true; });
+  Timer timer(sim.main().timers(), [&] { fired = true; });
+  timer.Arm(absl::Seconds(5));
+  sim.RunFor(absl::Seconds(4));
+  EXPECT_TRUE(posted);
+  EXPECT_FALSE(fired);
+  sim.RunFor(absl::Seconds(1));
+  EXPECT_TRUE(fired);
+}
+
+TEST(SimulationTest, WhatNeverComesTrueIsGivenUpInTime) {
+  Simulation sim;
+  const MonotonicTime start = sim.now();
+  EXPECT_FALSE(sim.RunUntil([] { return false; }, absl::Hours(2)));
+  EXPECT_EQ(sim.now(), start + absl::Hours(2));
+}
+
+TEST(SimulationTest, ALeakedDescriptorIsABug) {
+  const auto leak = [] {
+    Simulation sim;
+    socket(AF_INET, SOCK_STREAM, 0);
+  };
+  EXPECT_DEATH(leak(), "descriptors left open by seed 1");
+}
+
+// The hash of a run is that of what happened, and that is told, if asked for.
+TEST(SimulationTest, ATraceTellsWhoDidWhatWhen) {
+  ::testing::internal::CaptureStderr();
+  {
+    Simulation sim({.trace = true});
+    const auto server = StartEcho(sim);
+    SimPeer peer(sim, server->addresses()[0]);
+    peer.Send("hello\n");
+    EXPECT_EQ(peer.ReadLine(), "hello\n");
+  }
+  const std::string trace = ::testing::internal::GetCapturedStderr();
+  EXPECT_THAT(trace,
+              ::testing::ContainsRegex(
+                  "[0-9.]+ ms  #[0-9]+ 10.0.0.[0-9]+:[0-9]+ -> 127.0.0.1:7007  sends 6 bytes\n"));
+  EXPECT_THAT(trace, ::testing::ContainsRegex(
+                         "#[0-9]+ 127.0.0.1:7007 -> 10.0.0.[0-9]+:[0-9]+  reads 6 bytes\n"));
+  EXPECT_THAT(trace, ::testing::ContainsRegex("ms  worker [01]: turn [0-9]+\n"));
 }
 
 }  // namespace
