@@ -72,6 +72,9 @@ void Simulation::RunFor(absl::Duration time) {
   const MonotonicTime end = now() + time;
   while (Step(end)) {
   }
+  // So that the loops know what time it is: the test may arm timers now.
+  WakeAll();
+  while (Loop* const loop = PickLoop()) Turn(*loop);
 }
 
 bool Simulation::RunUntil(absl::FunctionRef<bool()> done, absl::Duration at_most) {
