@@ -38,7 +38,8 @@ struct ConnectionCondition {
   bool write_ended : 1 = false;
   bool peer_ended : 1 = false;
   bool offer_again : 1 = false;
-  uint8_t unused = 0;  // No byte that could differ by chance.
+  bool awaits_first_byte : 1 = false;  // That has a limit, and nothing was read yet.
+  uint8_t unused : 7 = 0;              // No bit that could differ by chance.
 
   // Open, reading, and nothing was asked for: as between two messages.
   bool ordinary() const;

@@ -28,7 +28,7 @@ absl::Status ConnectionLimits::Check() const {
       return absl::InvalidArgumentError(absl::StrCat(name, " must be 1ms or more"));
     }
   }
-  return absl::OkStatus();
+  return progress.Check();
 }
 
 uint32_t ConnectionTimeouts::ToMilliseconds(absl::Duration timeout) {

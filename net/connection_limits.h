@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "net/limits.h"
+#include "net/progress_limits.h"
 
 namespace millrace {
 
@@ -37,6 +38,9 @@ struct ConnectionLimits {
   absl::Duration handshake_timeout = kHandshakeTimeout;
   absl::Duration linger_timeout = kLingerTimeout;  // From our end until the peer's.
 
+  // How slowly the peer may send us its messages. Off unless set.
+  ProgressLimits progress = {};
+
   // InvalidArgument that names the field, if they contradict each other.
   absl::Status Check() const;
 };
@@ -50,11 +54,20 @@ struct ConnectionTimeouts {
         read_ms(ToMilliseconds(limits.read_timeout)),
         write_ms(ToMilliseconds(limits.write_timeout)),
         handshake_ms(ToMilliseconds(limits.handshake_timeout)),
-        linger_ms(ToMilliseconds(limits.linger_timeout)) {}
+        linger_ms(ToMilliseconds(limits.linger_timeout)),
+        first_byte_ms(ToMilliseconds(limits.progress.first_byte_timeout)),
+        message_ms(ToMilliseconds(limits.progress.message_timeout)),
+        rate_grace_ms(ToMilliseconds(limits.progress.rate_grace)),
+        bytes_per_second_min(rate_grace_ms == 0 ? 0 : limits.progress.bytes_per_second_min) {}
 
   static uint32_t ToMilliseconds(absl::Duration timeout);
 
+  // Whether a message that is under way has a deadline.
+  bool limits_messages() const { return message_ms != 0 || bytes_per_second_min != 0; }
+
   uint32_t idle_ms, read_ms, write_ms, handshake_ms, linger_ms;
+  uint32_t first_byte_ms, message_ms, rate_grace_ms;
+  uint64_t bytes_per_second_min;
 };
 
 }  // namespace millrace

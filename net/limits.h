@@ -119,6 +119,13 @@ inline constexpr absl::Duration kHandshakeTimeout = absl::Seconds(10);
 // How long output may wait without the peer taking a single byte.
 inline constexpr absl::Duration kWriteTimeout = absl::Seconds(60);
 
+// How long a message may take before its rate counts: a lost packet, or a bad line's pause, is no
+// attack. The default of ProgressLimits.
+inline constexpr absl::Duration kRateGrace = absl::Seconds(10);
+// The most that ProgressLimits::bytes_per_second_min may ask for. No peer at a distance can promise
+// more, and arithmetic stays exact.
+inline constexpr size_t kMinimumRateMax = size_t{1} << 30;
+
 // Connections of one server. Below the usual descriptor limit of a service (65,536) with some room.
 inline constexpr int kConnectionsMax = 60'000;
 

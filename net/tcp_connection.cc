@@ -58,6 +58,7 @@ void TcpConnection::Shake() {
                 absl::UnavailableError("the peer left during the handshake"));
   }
   is_.state = State::kOpen;
+  is_.awaits_first_byte = owner_.timeouts().first_byte_ms != 0;
   last_read_ = last_write_ = loop().now();  // The handshake had a limit of its own.
   told_open_ = true;
   owner_.counters().opened.Increment();
@@ -93,6 +94,7 @@ void TcpConnection::OnIoInOtherConditions(Io ready) {
   const IoResult result = wire().Read(owner_.room());
   if (result.kind() != IoResult::kDone) return TookNothing(result);
   CountInput(result.bytes());
+  is_.awaits_first_byte = false;
   // Else we have taken our leave, and this only clears the line.
   if (is_.state == State::kOpen) OfferInput({owner_.room().data(), result.bytes()});
   Settle();
@@ -120,56 +122,10 @@ inline void TcpConnection::CountInput(size_t n) {
 }
 
 ABSL_ATTRIBUTE_ALWAYS_INLINE inline void TcpConnection::OfferInput(absl::Span<char> bytes) {
-  if (ABSL_PREDICT_FALSE(input_ != nullptr)) return TakeMore({bytes.data(), bytes.size()});
+  if (ABSL_PREDICT_FALSE(message_ != nullptr)) return TakeMore(bytes);
   Buffer view = Buffer::Borrow(bytes, bytes.size());
   Offer(view);
   if (!view.empty()) KeepRest(view);
-}
-
-void TcpConnection::TakeMore(absl::string_view bytes) {
-  input_->Append(bytes);
-  OfferRest();
-}
-
-void TcpConnection::OfferRest() {
-  is_.offer_again = false;
-  Offer(*input_);
-  if (input_->empty()) input_.reset();
-  CheckRest();
-}
-
-void TcpConnection::KeepRest(Buffer& view) {
-  if (is_.state != State::kOpen) return;
-  input_ = std::make_unique<Buffer>(std::move(view));  // Which copies it.
-  CheckRest();
-}
-
-void TcpConnection::CheckRest() {
-  if (is_.state != State::kOpen || input_ == nullptr) return;
-  if (input_->size() <= owner_.limits().input_bytes_max) return;
-  resets_ = true;
-  Fail(CloseCause::kInputLimit,
-       absl::ResourceExhaustedError(
-           absl::StrCat("the handler left ", input_->size(), " bytes of input unread, more than ",
-                        owner_.limits().input_bytes_max, " (input_bytes_max)")));
-}
-
-inline void TcpConnection::Offer(Buffer& input) {
-  ++in_handler_;
-  handler_->OnData(*this, input);
-  --in_handler_;
-}
-
-void TcpConnection::TakeEnd() {
-  is_.peer_ended = true;
-  if (cause_ == CloseCause::kNone) cause_ = CloseCause::kPeerEnded;
-  last_read_ = loop().now();
-  if (is_.state != State::kOpen) return;
-  ++in_handler_;
-  Buffer nothing;
-  handler_->OnEndOfInput(*this, input_ != nullptr ? *input_ : nothing);
-  --in_handler_;
-  input_.reset();  // No more comes that could complete it.
 }
 
 inline bool TcpConnection::MayQueue(uint64_t n) {
@@ -346,7 +302,9 @@ void TcpConnection::TellDrain() {
 
 void TcpConnection::PauseReading() {
   CHECK_LT(is_.pauses, std::numeric_limits<uint16_t>::max());
-  if (is_.pauses++ == 0) SettleLater();
+  if (is_.pauses++ > 0) return;
+  if (message_ != nullptr) message_->SetReading(false, loop().now());
+  SettleLater();
 }
 
 void TcpConnection::ResumeReading() {
@@ -361,17 +319,21 @@ void TcpConnection::ResumeReading() {
 void TcpConnection::ReadAgain() {
   is_.offer_again = true;
   last_read_ = loop().now();
-  if (timeouts().read_ms != 0) EnsureTimer();
+  if (message_ != nullptr) message_->SetReading(!holds_back(), loop().now());
+  const bool has_deadline =
+      timeouts().read_ms != 0 || message_ != nullptr || is_.awaits_first_byte;
+  if (has_deadline) EnsureTimer();
 }
 
 inline bool TcpConnection::must_offer() const {
-  return is_.offer_again && input_ != nullptr && is_.state == State::kOpen && !holds_back() &&
-         !is_.failing;
+  return is_.offer_again && message_ != nullptr && !message_->unread.empty() &&
+         is_.state == State::kOpen && !holds_back() && !is_.failing;
 }
 
 void TcpConnection::UpdateInterest() {
   Io interest = Io::kNone;
   if (wants_input()) interest |= is_.read_needs;
+  if (message_ != nullptr) message_->SetReading(wants_input(), loop().now());
   if (is_.output_blocked) interest |= is_.write_needs;
   if (interest == is_.interest) return;
   errno = 0;

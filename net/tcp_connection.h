@@ -29,6 +29,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "base/intrusive_list.h"
 #include "base/monotonic_time.h"
 #include "base/thread_role.h"
@@ -44,6 +45,7 @@
 #include "net/io_handler.h"
 #include "net/io_result.h"
 #include "net/output_queue.h"
+#include "net/pending_message.h"
 #include "net/plain_transport.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
@@ -86,6 +88,12 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   void CloseAfterFlush() LOOP_ONLY;
   // Drops what waits, and resets the connection. `why` goes to OnClose(), so it should not be OK.
   void Abort(absl::Status why, CloseCause cause = CloseCause::kHandlerAborted) LOOP_ONLY;
+
+  // For the clocks of ConnectionLimits::progress: a message is under way from the one to the other,
+  // though its pieces are consumed as they come. Needed by nobody who leaves unread what is not
+  // whole. Beginning again starts the clocks anew.
+  void BeginMessage() LOOP_ONLY;
+  void EndMessage() LOOP_ONLY;
 
   // These replace ConnectionLimits' for this connection, and count from now on.
   void SetIdleTimeout(absl::Duration timeout) LOOP_ONLY;
@@ -139,12 +147,19 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   void TookNothing(IoResult result) LOOP_ONLY;
   void CountInput(size_t n) LOOP_ONLY;
   void OfferInput(absl::Span<char> bytes) LOOP_ONLY;
-  void TakeMore(absl::string_view bytes) LOOP_ONLY;
-  void KeepRest(Buffer& view) LOOP_ONLY;
-  void CheckRest() LOOP_ONLY;
-  void Offer(Buffer& input) LOOP_ONLY;
-  void OfferRest() LOOP_ONLY;
+  void Offer(Buffer& input) LOOP_ONLY {
+    ++in_handler_;
+    handler_->OnData(*this, input);
+    --in_handler_;
+  }
   void ReadAgain() LOOP_ONLY;
+  // Requires of the first two: message_.
+  void TakeMore(absl::Span<char> bytes) LOOP_ONLY;
+  void OfferRest() LOOP_ONLY;
+  void KeepRest(Buffer& view) LOOP_ONLY;
+  void MakeMessage() LOOP_ONLY;
+  void CheckRest() LOOP_ONLY;
+  void DropMessageIfOver() LOOP_ONLY;
   void TakeEnd() LOOP_ONLY;
 
   // Room for `n` more bytes of output, or reason to drop them.
@@ -185,14 +200,17 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   OwnTimeouts timeouts() const;
   OwnTimeouts& own_timeouts();
   void EnsureTimer() LOOP_ONLY;
+  void EnsureTimerBy(MonotonicTime next) LOOP_ONLY;
+  void EnsureMessageTimer() LOOP_ONLY;
   CloseReason CheckDeadlines(MonotonicTime& next) LOOP_ONLY;
+  CloseReason CheckProgress(MonotonicTime& next) LOOP_ONLY;
 
   ConnectionOwner& owner_;
   PlainTransport plain_;
   std::unique_ptr<Transport> transport_;  // Null: plain_ is it.
   std::unique_ptr<ConnectionHandler> handler_;
   Registration registration_;
-  std::unique_ptr<Buffer> input_;  // What the handler left unread, if anything; never empty.
+  std::unique_ptr<PendingMessage> message_;  // While one is under way; see its over().
   OutputQueue output_;
   MonotonicTime last_read_, last_write_;  // Progress, or when it was first waited for.
   absl::Status why_;                      // OK until something fails.

@@ -30,7 +30,7 @@ void TcpConnection::CloseAfterFlush() {
 }
 
 void TcpConnection::AdvanceClose() {
-  if (is_.state == State::kFlushing) input_.reset();  // Nobody will be asked to read it.
+  if (is_.state == State::kFlushing) message_.reset();  // Nobody will be asked to read it.
   if (!output_.empty()) return;
   // Closing the socket tells the peer as well, when it is all we still have to do.
   if (is_.state == State::kFlushing && is_.peer_ended) return Finish();

@@ -15,6 +15,7 @@
 #include "net/close_reason.h"
 #include "net/connection_extras.h"
 #include "net/connection_limits.h"
+#include "net/pending_message.h"
 #include "net/tcp_connection.h"
 
 namespace millrace {
@@ -23,6 +24,12 @@ namespace {
 MonotonicTime After(MonotonicTime since, uint32_t timeout_ms) {
   if (timeout_ms == 0) return MonotonicTime::InfiniteFuture();
   return MonotonicTime::FromNanoseconds(since.nanoseconds() + int64_t{timeout_ms} * 1'000'000);
+}
+
+// Whether `deadline` has come; if not, it may be what comes `next`.
+bool IsOver(MonotonicTime deadline, MonotonicTime now, MonotonicTime& next) {
+  if (deadline > now) next = std::min(next, deadline);
+  return deadline <= now;
 }
 
 CloseReason Overdue(CloseCause cause, absl::string_view what, uint32_t timeout_ms) {
@@ -53,9 +60,7 @@ OwnTimeouts& TcpConnection::own_timeouts() {
 CloseReason TcpConnection::CheckDeadlines(MonotonicTime& next) {
   next = MonotonicTime::InfiniteFuture();
   const auto passed = [&](MonotonicTime since, uint32_t timeout_ms) LOOP_ONLY {
-    const MonotonicTime deadline = After(since, timeout_ms);
-    if (deadline > loop().now()) next = std::min(next, deadline);
-    return deadline <= loop().now();
+    return IsOver(After(since, timeout_ms), loop().now(), next);
   };
   if (is_.state == State::kHandshaking) {
     const uint32_t limit = owner_.timeouts().handshake_ms;
@@ -72,6 +77,10 @@ CloseReason TcpConnection::CheckDeadlines(MonotonicTime& next) {
     return Overdue(CloseCause::kWriteTimeout, "the peer took no output for ", own.write_ms);
   }
   const bool reads = is_.state == State::kOpen && wants_input();
+  if (reads && (message_ != nullptr || is_.awaits_first_byte)) {
+    CloseReason too_slow = CheckProgress(next);
+    if (too_slow.cause != CloseCause::kNone) return too_slow;
+  }
   if (reads && passed(std::max(last_read_, own.read_from), own.read_ms)) {
     return Overdue(CloseCause::kReadTimeout, "no input for ", own.read_ms);
   }
@@ -80,12 +89,46 @@ CloseReason TcpConnection::CheckDeadlines(MonotonicTime& next) {
   return Overdue(CloseCause::kIdleTimeout, "idle for ", own.idle_ms);
 }
 
+// Requires: we read.
+CloseReason TcpConnection::CheckProgress(MonotonicTime& next) {
+  const ConnectionTimeouts& limits = owner_.timeouts();
+  const MonotonicTime now = loop().now();
+  if (is_.awaits_first_byte && IsOver(After(last_read_, limits.first_byte_ms), now, next)) {
+    return Overdue(CloseCause::kFirstByteTimeout, "no first byte for ", limits.first_byte_ms);
+  }
+  if (message_ == nullptr || message_->over()) return {};
+  if (IsOver(After(message_->since(), limits.message_ms), now, next)) {
+    return Overdue(CloseCause::kMessageTimeout, "a message was not whole after ",
+                   limits.message_ms);
+  }
+  const uint64_t rate = limits.bytes_per_second_min;
+  if (rate == 0 || !IsOver(message_->RateDeadline(limits.rate_grace_ms, rate), now, next)) {
+    return {};
+  }
+  return {.cause = CloseCause::kRateTimeout,
+          .status = absl::DeadlineExceededError(absl::StrCat(
+              "a message came slower than ", rate, " bytes a second: ", message_->bytes(), " in ",
+              absl::FormatDuration(now - message_->since())))};
+}
+
 // Called when a deadline begins or comes nearer. That they move away with each message needs
 // nothing: the timer finds out when it fires, so a message costs two stores and no timer.
 void TcpConnection::EnsureTimer() {
   MonotonicTime next;
   if (CheckDeadlines(next).cause != CloseCause::kNone) next = loop().now();
+  EnsureTimerBy(next);
+}
+
+void TcpConnection::EnsureTimerBy(MonotonicTime next) {
   if (!armed() || next < deadline()) loop().timers().ArmAt(*this, next);
+}
+
+// The same for a message that begins, which may be often: its deadlines alone.
+void TcpConnection::EnsureMessageTimer() {
+  if (!owner_.timeouts().limits_messages()) return;
+  MonotonicTime next = MonotonicTime::InfiniteFuture();
+  CheckProgress(next);
+  EnsureTimerBy(next);
 }
 
 void TcpConnection::OnTimer() {

@@ -45,6 +45,8 @@ def time_text(milliseconds):
 
 
 def bytes_text(number):
+    if number < 1 << 10:
+        return "%d" % number
     for unit, size in (("MiB", 1 << 20), ("KiB", 1 << 10)):
         if number % size == 0:
             return "%d %s" % (number // size, unit)
@@ -120,10 +122,20 @@ class LimitsTest(unittest.TestCase):
             self.assertEqual(self.rows.get(name), value, name)
 
     def test_has_each_limit_of_a_connection_with_its_default(self):
-        fields = FIELD.findall(read("net/connection_limits.h"))
-        self.assertGreater(len(fields), 5)
+        fields = FIELD.findall(read("net/connection_limits.h") + read("net/progress_limits.h"))
+        self.assertGreater(len(fields), 9)
         for name, code in fields:
             self.assertEqual(self.rows.get(name), self.constants.get(code) or value_text(name, code), name)
+
+    def test_has_each_preset_of_progress_with_its_values(self):
+        text = read("net/progress_limits.h")
+        presets = re.findall(r"static ProgressLimits (\w+)\(\) \{\s*return \{([^}]*)\}", text)
+        self.assertEqual([name for name, _ in presets], ["Off", "Lenient", "Strict"])
+        for name, given in presets:
+            values = dict(FIELD.findall(text))
+            values.update(re.findall(r"\.(\w+) = ([^,]+(?:\(\d+\))?)", given))
+            cells = [self.constants.get(code) or value_text(field, code) for field, code in values.items()]
+            self.assertIn("| `%s` | %s |" % (name, " | ".join(cells)), read("docs/limits.md"))
 
     def test_names_no_constant_that_is_not_there(self):
         named = set(re.findall(r"`(k[A-Z]\w+)`", read("docs/limits.md")))

@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "net/close_reason.h"
 #include "net/plain_transport.h"
+#include "net/progress_limits.h"
 #include "net/tcp_connection.h"
 #include "tests/support/connection_test.h"
 #include "tests/support/fault_injection.h"
@@ -162,6 +163,27 @@ void ThePeerIsSilent(Test& test) {
   test.loop_.Advance(kHour);
 }
 
+void NoFirstByteComes(Test& test) {
+  test.limits().progress.first_byte_timeout = absl::Seconds(10);
+  test.OpenOne();
+  test.loop_.Advance(kHour);
+}
+
+void HalfAMessageComes(Test& test, const ProgressLimits& progress) {
+  test.limits().progress = progress;
+  test.log().on_data = [](TcpConnection&, Buffer&) {};
+  test.OpenOne();
+  test.peer().Send("half a messa");
+  test.Settle();
+  test.loop_.Advance(kHour);
+}
+
+void AMessageStaysHalf(Test& test) {
+  HalfAMessageComes(test, {.message_timeout = absl::Seconds(10)});
+}
+
+void AMessageDrips(Test& test) { HalfAMessageComes(test, {.bytes_per_second_min = 4}); }
+
 void ThePeerTakesNothing(Test& test) {
   test.OpenOneNarrow();
   test.conn().Send(std::string(50'000, 'x'));
@@ -251,6 +273,12 @@ const EndCase kEnds[] = {
      "No space left on device (ENOSPC)"},
     {"NobodySpeaks", NobodySpeaks, CloseCause::kIdleTimeout, 0, "timeout: idle for 10s"},
     {"ThePeerIsSilent", ThePeerIsSilent, CloseCause::kReadTimeout, 0, "timeout: no input for 10s"},
+    {"NoFirstByteComes", NoFirstByteComes, CloseCause::kFirstByteTimeout, 0,
+     "timeout: no first byte for 10s"},
+    {"AMessageStaysHalf", AMessageStaysHalf, CloseCause::kMessageTimeout, 0,
+     "timeout: a message was not whole after 10s"},
+    {"AMessageDrips", AMessageDrips, CloseCause::kRateTimeout, 0,
+     "timeout: a message came slower than 4 bytes a second"},
     {"ThePeerTakesNothing", ThePeerTakesNothing, CloseCause::kWriteTimeout, 0,
      "timeout: the peer took no output for 1m"},
     {"ThePeerDoesNotEnd", ThePeerDoesNotEnd, CloseCause::kLingerTimeout, 0,
