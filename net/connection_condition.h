@@ -39,10 +39,17 @@ struct ConnectionCondition {
   bool peer_ended : 1 = false;
   bool offer_again : 1 = false;
   bool awaits_first_byte : 1 = false;  // That has a limit, and nothing was read yet.
-  uint8_t unused : 7 = 0;              // No bit that could differ by chance.
+  bool recorded : 1 = false;           // There is a flight recorder.
+  uint8_t unused : 6 = 0;              // No bit that could differ by chance.
 
   // Open, reading, and nothing was asked for: as between two messages.
   bool ordinary() const;
+  // Does not read, though open.
+  bool holds_back() const { return pauses > 0 || above_high; }
+  // Unless it is open, this is the handshake, or waiting for the peer's end.
+  bool wants_input() const {
+    return !peer_ended && !failing && (state != ConnectionState::kOpen || !holds_back());
+  }
 };
 static_assert(sizeof(ConnectionCondition) == 8);
 

@@ -10,10 +10,12 @@
 #define MILLRACE_NET_CONNECTION_EXTRAS_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "base/monotonic_time.h"
 #include "net/connection_limits.h"
+#include "net/flight_recorder.h"
 
 namespace millrace {
 
@@ -28,7 +30,8 @@ struct OwnTimeouts {
 };
 
 struct ConnectionExtras {
-  std::optional<OwnTimeouts> timeouts;  // If any was set; else the owner's hold.
+  std::optional<OwnTimeouts> timeouts;       // If any was set; else the owner's hold.
+  std::unique_ptr<FlightRecorder> recorder;  // If it is on.
 };
 
 }  // namespace millrace

@@ -41,6 +41,10 @@ struct ConnectionLimits {
   // How slowly the peer may send us its messages. Off unless set.
   ProgressLimits progress = {};
 
+  // Whether each connection remembers the last things that happened to it, for TcpServer::ReportConnections():
+  // half a KiB for each, and some time for each message.
+  bool flight_recorder = false;
+
   // InvalidArgument that names the field, if they contradict each other.
   absl::Status Check() const;
 };

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "absl/log/log.h"
+#include "absl/strings/str_cat.h"
+#include "net/limits.h"
 
 namespace millrace {
 namespace {
@@ -58,6 +60,23 @@ void ConnectionTable::TellDrain() {
     IoHandler* found = loop.Find(token);
     if (found != nullptr) static_cast<TcpConnection&>(*found).TellDrain();
   }
+}
+
+void ConnectionTable::Report(absl::FunctionRef<void(absl::string_view)> write) {
+  const auto waits = [](TcpConnection& conn)
+                         LOOP_ONLY { return conn.output_bytes() > 0 || conn.unread_bytes() > 0; };
+  std::vector<TcpConnection*> waiting, others;
+  size_t all_waiting = 0;
+  connections_.ForEach([&](TcpConnection& conn) LOOP_ONLY {
+    std::vector<TcpConnection*>& of_its_kind = waits(conn) ? waiting : others;
+    if (waits(conn)) ++all_waiting;
+    if (of_its_kind.size() < kReportedConnectionsMax) of_its_kind.push_back(&conn);
+  });
+  waiting.insert(waiting.end(), others.begin(), others.end());
+  if (waiting.size() > kReportedConnectionsMax) waiting.resize(kReportedConnectionsMax);
+  write(absl::StrCat(size_, " connections, ", all_waiting, " with bytes waiting; ", waiting.size(),
+                     " follow\n"));
+  for (TcpConnection* const conn : waiting) write(conn->Report());
 }
 
 // A connection that ends right now, further up the stack, is taken out too, and left to that.

@@ -14,7 +14,9 @@
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "base/intrusive_list.h"
 #include "base/thread_role.h"
 #include "net/close_reason.h"
@@ -50,6 +52,9 @@ class ConnectionTable final : public Deferred, public ConnectionOwner {
 
   // Tells each connection's handler OnDrain().
   void TellDrain() LOOP_ONLY;
+  // Gives a line about all of them to `write`, and then what each has to tell of itself; of
+  // kReportedConnectionsMax at most, those first that have bytes waiting.
+  void Report(absl::FunctionRef<void(absl::string_view)> write) LOOP_ONLY;
   // Ends all at once, and opens no more. Handlers are told before this returns.
   void CloseAll(const absl::Status& why, CloseCause cause = CloseCause::kOwnerGone) LOOP_ONLY;
 

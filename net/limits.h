@@ -126,6 +126,12 @@ inline constexpr absl::Duration kRateGrace = absl::Seconds(10);
 // more, and arithmetic stays exact.
 inline constexpr size_t kMinimumRateMax = size_t{1} << 30;
 
+// Things that a connection's flight recorder remembers, at 16 bytes each: the last few messages.
+inline constexpr size_t kFlightEventsMax = 32;
+// Connections that a report tells of for each loop. A hundred are formatted in a few milliseconds,
+// in which the loop does nothing else, and make a few hundred KiB of text.
+inline constexpr size_t kReportedConnectionsMax = 100;
+
 // Connections of one server. Below the usual descriptor limit of a service (65,536) with some room.
 inline constexpr int kConnectionsMax = 60'000;
 

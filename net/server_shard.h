@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/thread_role.h"
 #include "net/acceptor.h"
@@ -58,6 +60,11 @@ class ServerShard final : public Deferred {
   void PauseAccepting() LOOP_ONLY;
   void ResumeAccepting() LOOP_ONLY;
   void StopListening() LOOP_ONLY;
+
+  // As ConnectionTable::Report().
+  void ReportConnections(absl::FunctionRef<void(absl::string_view)> write) LOOP_ONLY {
+    table_.Report(write);
+  }
 
   // As TcpServer::Drain(), for this loop. Again: the nearer end counts.
   void Drain(absl::Duration grace) LOOP_ONLY;

@@ -34,6 +34,7 @@ TcpConnection::TcpConnection(ConnectionOwner& owner, Socket socket,
 
 void TcpConnection::Start() {
   last_read_ = last_write_ = loop().now();
+  if (owner_.limits().flight_recorder) StartRecording();
   errno = 0;
   absl::StatusOr<Registration> watch = loop().Watch(wire().socket().fd(), Io::kRead, *this);
   if (!watch.ok()) return EndUnwatched(watch.status());
@@ -61,6 +62,7 @@ void TcpConnection::Shake() {
   is_.awaits_first_byte = owner_.timeouts().first_byte_ms != 0;
   last_read_ = last_write_ = loop().now();  // The handshake had a limit of its own.
   told_open_ = true;
+  Note(FlightEvent::kOpened);
   owner_.counters().opened.Increment();
   ++in_handler_;
   handler_->OnOpen(*this);
@@ -87,13 +89,14 @@ void TcpConnection::OnIoInOtherConditions(Io ready) {
   }
   if (is_.output_blocked && Any(ready & is_.write_needs)) is_.output_blocked = false;
   // What is unread comes before what follows it, above all before the peer's end.
-  if (!wants_input() || must_offer() || !Any(ready & is_.read_needs)) return Settle();
+  if (!is_.wants_input() || must_offer() || !Any(ready & is_.read_needs)) return Settle();
   is_.offer_again = false;  // What comes is offered, and with it what is there.
   is_.read_needs = Io::kRead;
   // One read a turn: what is left makes the descriptor ready again, and the neighbours go first.
   const IoResult result = wire().Read(owner_.room());
   if (result.kind() != IoResult::kDone) return TookNothing(result);
   CountInput(result.bytes());
+  Note(FlightEvent::kRead, result.bytes());
   is_.awaits_first_byte = false;
   // Else we have taken our leave, and this only clears the line.
   if (is_.state == State::kOpen) OfferInput({owner_.room().data(), result.bytes()});
@@ -105,8 +108,9 @@ void TcpConnection::TookNothing(IoResult result) {
     Fail(result);
   } else if (result.kind() == IoResult::kEnd) {
     TakeEnd();
-  } else if (result.kind() == IoResult::kWantWrite) {
-    is_.read_needs = Io::kWrite;
+  } else {
+    Note(FlightEvent::kReadBlocked);
+    if (result.kind() == IoResult::kWantWrite) is_.read_needs = Io::kWrite;
   }
   Settle();
 }
@@ -145,7 +149,10 @@ bool TcpConnection::MayQueueIfOpen(uint64_t n) {
 }
 
 inline bool TcpConnection::Queued() {
-  if (output_.bytes() > owner_.limits().output_bytes_high) is_.above_high = true;
+  if (output_.bytes() > owner_.limits().output_bytes_high) {
+    if (!is_.above_high) Note(FlightEvent::kAboveHigh, output_.bytes());
+    is_.above_high = true;
+  }
   if (in_handler_ == 0 && !output_.empty()) SettleLater();
   return !is_.above_high;
 }
@@ -216,13 +223,16 @@ void TcpConnection::Flush() {
   if (is_.above_high && output_.bytes() <= owner_.limits().output_bytes_low) {
     is_.above_high = false;
     is_.tell_writable = true;
+    Note(FlightEvent::kBelowLow, output_.bytes());
     ReadAgain();
   }
 }
 
 void TcpConnection::WriteSome() {
   const IoResult result = output_.WriteTo(wire());
-  result.kind() == IoResult::kDone ? Wrote(result.bytes()) : WroteNotAll(result);
+  if (result.kind() != IoResult::kDone) return WroteNotAll(result);
+  Note(FlightEvent::kWrote, result.bytes());
+  Wrote(result.bytes());
 }
 
 // Requires: ordinary, plain, and nothing waits but what was borrowed.
@@ -251,12 +261,14 @@ void TcpConnection::WroteNotAll(IoResult result) {
                 absl::DataLossError(absl::StrCat("a file being sent ended ", result.bytes(),
                                                  " bytes before its range did")));
   }
+  if (result.bytes() > 0) Note(FlightEvent::kWrote, result.bytes());
   Wrote(result.bytes());
   WaitToWrite(result.kind());
 }
 
 void TcpConnection::WaitToWrite(IoResult::Kind kind) {
   is_.output_blocked = true;
+  Note(FlightEvent::kWriteBlocked, output_.bytes());
   is_.write_needs = kind == IoResult::kWantRead ? Io::kRead : Io::kWrite;
   EnsureTimer();
 }
@@ -264,6 +276,7 @@ void TcpConnection::WaitToWrite(IoResult::Kind kind) {
 void TcpConnection::TellWritable() {
   if (!is_.tell_writable || is_.failing || is_.state != State::kOpen || is_.ends_write) return;
   is_.tell_writable = false;
+  Note(FlightEvent::kToldWritable);
   ++in_handler_;
   handler_->OnWritable(*this);
   --in_handler_;
@@ -303,6 +316,7 @@ void TcpConnection::TellDrain() {
 void TcpConnection::PauseReading() {
   CHECK_LT(is_.pauses, std::numeric_limits<uint16_t>::max());
   if (is_.pauses++ > 0) return;
+  Note(FlightEvent::kPaused);
   if (message_ != nullptr) message_->SetReading(false, loop().now());
   SettleLater();
 }
@@ -310,6 +324,7 @@ void TcpConnection::PauseReading() {
 void TcpConnection::ResumeReading() {
   CHECK_GT(is_.pauses, 0) << "ResumeReading() without PauseReading()";
   if (--is_.pauses > 0 || closed()) return;
+  Note(FlightEvent::kResumed);
   ReadAgain();
   SettleLater();
 }
@@ -319,21 +334,20 @@ void TcpConnection::ResumeReading() {
 void TcpConnection::ReadAgain() {
   is_.offer_again = true;
   last_read_ = loop().now();
-  if (message_ != nullptr) message_->SetReading(!holds_back(), loop().now());
-  const bool has_deadline =
-      timeouts().read_ms != 0 || message_ != nullptr || is_.awaits_first_byte;
+  if (message_ != nullptr) message_->SetReading(!is_.holds_back(), loop().now());
+  const bool has_deadline = timeouts().read_ms != 0 || message_ != nullptr || is_.awaits_first_byte;
   if (has_deadline) EnsureTimer();
 }
 
 inline bool TcpConnection::must_offer() const {
   return is_.offer_again && message_ != nullptr && !message_->unread.empty() &&
-         is_.state == State::kOpen && !holds_back() && !is_.failing;
+         is_.state == State::kOpen && !is_.holds_back() && !is_.failing;
 }
 
 void TcpConnection::UpdateInterest() {
   Io interest = Io::kNone;
-  if (wants_input()) interest |= is_.read_needs;
-  if (message_ != nullptr) message_->SetReading(wants_input(), loop().now());
+  if (is_.wants_input()) interest |= is_.read_needs;
+  if (message_ != nullptr) message_->SetReading(is_.wants_input(), loop().now());
   if (is_.output_blocked) interest |= is_.write_needs;
   if (interest == is_.interest) return;
   errno = 0;

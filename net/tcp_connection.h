@@ -42,6 +42,7 @@
 #include "net/connection_handler.h"
 #include "net/connection_owner.h"
 #include "net/event_loop.h"
+#include "net/flight_recorder.h"
 #include "net/io_handler.h"
 #include "net/io_result.h"
 #include "net/output_queue.h"
@@ -114,8 +115,14 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   // Open, and nobody has asked to close or abort it.
   bool open() const LOOP_ONLY { return is_.state == State::kOpen && !is_.failing; }
   // Open, neither paused nor above the high mark: a handler may take on more.
-  bool reads() const LOOP_ONLY { return open() && !holds_back(); }
+  bool reads() const LOOP_ONLY { return open() && !is_.holds_back(); }
   EventLoop& loop() const { return owner_.loop(); }
+  // What it is up to, in a line, and below it what its flight recorder has kept.
+  std::string Report() const LOOP_ONLY;
+  // Null unless ConnectionLimits::flight_recorder.
+  const FlightRecorder* flight_recorder() const LOOP_ONLY {
+    return extras_ == nullptr ? nullptr : extras_->recorder.get();
+  }
   // Names this connection to others; none before OnOpen() and in OnClose().
   ConnectionHandle handle() const LOOP_ONLY { return {loop().ref(), registration_.token()}; }
   // The handler, as what it is. Requires: it is a T.
@@ -177,6 +184,14 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   void WaitToWrite(IoResult::Kind kind) LOOP_ONLY;
   void TellWritable() LOOP_ONLY;
 
+  // What was read, and the handler did not consume.
+  size_t unread_bytes() const { return message_ == nullptr ? 0 : message_->unread.size(); }
+  void StartRecording() LOOP_ONLY;
+  void Note(FlightEvent event, uint64_t number = 0) LOOP_ONLY {
+    if (is_.recorded) NoteNow(event, number);
+  }
+  void NoteNow(FlightEvent event, uint64_t number) LOOP_ONLY;
+
   // Brings everything in order after others had their say: offers, writes, closes, waits.
   void Settle() LOOP_ONLY;
   void SettleLater() LOOP_ONLY;
@@ -186,13 +201,6 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   void Fail(IoResult failed) LOOP_ONLY;
   void Finish() LOOP_ONLY;
 
-  bool holds_back() const {
-    return is_.pauses > 0 || is_.above_high;
-  }  // Does not read, though open.
-  // Unless it is open, this is the handshake, or waiting for the peer's end.
-  bool wants_input() const {
-    return !is_.peer_ended && !is_.failing && (is_.state != State::kOpen || !holds_back());
-  }
   bool must_offer() const;  // There is unread input that the handler is to see again.
   void UpdateInterest() LOOP_ONLY;
   void EndUnwatched(const absl::Status& why) LOOP_ONLY;

@@ -18,6 +18,7 @@ namespace millrace {
 void TcpConnection::CloseWrite() {
   if (is_.state != State::kOpen) return;
   is_.ends_write = true;
+  Note(FlightEvent::kEndingWrite);
   if (cause_ == CloseCause::kNone) cause_ = CloseCause::kHandlerClosed;
   SettleLater();
 }
@@ -25,6 +26,7 @@ void TcpConnection::CloseWrite() {
 void TcpConnection::CloseAfterFlush() {
   if (is_.state != State::kOpen) return;
   is_.state = State::kFlushing;
+  Note(FlightEvent::kClosing);
   if (cause_ == CloseCause::kNone) cause_ = CloseCause::kHandlerClosed;
   SettleLater();
 }
@@ -52,6 +54,7 @@ void TcpConnection::SendEnd() {
   last_write_ = loop().now();
   if (result.kind() == IoResult::kDone) {
     is_.write_ended = true;
+    Note(FlightEvent::kEndSent);
     return;
   }
   WaitToWrite(result.kind());
@@ -60,6 +63,7 @@ void TcpConnection::SendEnd() {
 void TcpConnection::Fail(CloseCause cause, absl::Status why, int error) {
   if (is_.failing) return;  // The first reason is the cause of the others.
   is_.failing = true;
+  Note(FlightEvent::kFailed, static_cast<uint64_t>(error));
   cause_ = cause;
   error_ = static_cast<uint16_t>(error);
   why_ = std::move(why);

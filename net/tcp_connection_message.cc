@@ -32,6 +32,7 @@ void TcpConnection::OfferRest() {
   Offer(message_->unread);
   message_->offered = false;
   if (message_->unread.size() < before && !message_->begun) message_->Restart(loop().now());
+  if (!message_->unread.empty()) Note(FlightEvent::kLeftUnread, message_->unread.size());
   DropMessageIfOver();
   CheckRest();
 }
@@ -41,6 +42,7 @@ void TcpConnection::KeepRest(Buffer& view) {
   const bool starts = message_ == nullptr;
   if (starts) MakeMessage();
   message_->unread = std::move(view);  // Which copies it.
+  Note(FlightEvent::kLeftUnread, message_->unread.size());
   if (!message_->begun) message_->Restart(loop().now());
   if (starts) EnsureMessageTimer();
   CheckRest();
@@ -48,7 +50,7 @@ void TcpConnection::KeepRest(Buffer& view) {
 
 void TcpConnection::MakeMessage() {
   message_ = std::make_unique<PendingMessage>(loop().now());
-  message_->SetReading(!holds_back(), loop().now());
+  message_->SetReading(!is_.holds_back(), loop().now());
 }
 
 void TcpConnection::CheckRest() {
@@ -84,6 +86,7 @@ void TcpConnection::EndMessage() {
 // The handler has the last word on what came, and then nobody needs it any more.
 void TcpConnection::TakeEnd() {
   is_.peer_ended = true;
+  Note(FlightEvent::kEndOfInput);
   if (cause_ == CloseCause::kNone) cause_ = CloseCause::kPeerEnded;
   last_read_ = loop().now();
   if (is_.state != State::kOpen) return;

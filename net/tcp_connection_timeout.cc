@@ -76,7 +76,7 @@ CloseReason TcpConnection::CheckDeadlines(MonotonicTime& next) {
   if (is_.output_blocked && passed(std::max(last_write_, own.write_from), own.write_ms)) {
     return Overdue(CloseCause::kWriteTimeout, "the peer took no output for ", own.write_ms);
   }
-  const bool reads = is_.state == State::kOpen && wants_input();
+  const bool reads = is_.state == State::kOpen && is_.wants_input();
   if (reads && (message_ != nullptr || is_.awaits_first_byte)) {
     CloseReason too_slow = CheckProgress(next);
     if (too_slow.cause != CloseCause::kNone) return too_slow;
@@ -132,6 +132,7 @@ void TcpConnection::EnsureMessageTimer() {
 }
 
 void TcpConnection::OnTimer() {
+  Note(FlightEvent::kTimer);
   MonotonicTime next;
   CloseReason why = CheckDeadlines(next);
   if (why.cause == CloseCause::kNone) return loop().timers().ArmAt(*this, next);

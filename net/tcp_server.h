@@ -23,9 +23,11 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "base/thread_role.h"
@@ -99,6 +101,12 @@ class TcpServer {
   };
   // What it did so far, over all loops. Any thread. Figures of one moment for each loop only.
   Stats stats() const;
+
+  // Has each loop tell `write` what its connections are up to: see ConnectionTable::Report(). It is
+  // given whole lines, those of a connection at once, and each loop calls it, several at a time;
+  // it must not destroy the server. Empty: they go to the log. Main loop only.
+  using ReportSink = absl::AnyInvocable<void(absl::string_view) const>;
+  void ReportConnections(ReportSink write = {}) LOOP_ONLY;
 
  private:
   class Control;  // What posts find on the main loop.

@@ -9,8 +9,10 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "net/limits.h"
 #include "net/plain_transport.h"
 #include "net/tcp_connection.h"
 #include "tests/support/connection_test.h"
@@ -19,6 +21,7 @@ namespace millrace {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 class ConnectionTableTest : public ConnectionTest {
  protected:
@@ -199,6 +202,28 @@ TEST_F(ConnectionTableTest, WhatAConnectionSharesIsTheLoops) {
   ConnectionCounters other_counters;
   auto other = std::make_unique<ConnectionTable>(*loop_, ConnectionLimits(), other_counters);
   EXPECT_EQ(&other->memory(), &table().memory());
+}
+
+TEST_F(ConnectionTableTest, AReportTellsFirstOfThoseWhoseBytesWait) {
+  log_.on_data = [](TcpConnection&, Buffer&) {};
+  std::vector<Peer> peers;
+  for (size_t i = 0; i < kReportedConnectionsMax + 5; ++i) peers.push_back(OpenNeighbour());
+  peers.push_back(Open());
+  peers.back().Send("unread");
+  ASSERT_TRUE(StepUntil([&] { return counters_.bytes_read.value() == 6; }));
+  peers.push_back(OpenNarrow());
+  conn().Send(std::string(50'000, 'x'));
+  Settle();
+
+  std::vector<std::string> pieces;
+  table().Report([&](absl::string_view text) { pieces.emplace_back(text); });
+  ASSERT_EQ(pieces.size(), 1 + kReportedConnectionsMax);
+  EXPECT_EQ(pieces[0],
+            absl::StrCat(kReportedConnectionsMax + 7, " connections, 2 with bytes waiting; ",
+                         kReportedConnectionsMax, " follow\n"));
+  EXPECT_THAT(pieces[1], HasSubstr(" 0 bytes unsent, 6 unread"));
+  EXPECT_EQ(pieces[2], conn().Report());
+  EXPECT_THAT(pieces[3], HasSubstr(" 0 bytes unsent, 0 unread"));
 }
 
 }  // namespace
