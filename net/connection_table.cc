@@ -67,7 +67,8 @@ void ConnectionTable::Report(absl::FunctionRef<void(absl::string_view)> write) {
                          LOOP_ONLY { return conn.output_bytes() > 0 || conn.unread_bytes() > 0; };
   std::vector<TcpConnection*> waiting, others;
   size_t all_waiting = 0;
-  connections_.ForEach([&](TcpConnection& conn) LOOP_ONLY {
+  connections_.ForEach([&](TcpConnection& conn) {
+    AssertOnLoop();
     std::vector<TcpConnection*>& of_its_kind = waits(conn) ? waiting : others;
     if (waits(conn)) ++all_waiting;
     if (of_its_kind.size() < kReportedConnectionsMax) of_its_kind.push_back(&conn);

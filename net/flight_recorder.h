@@ -74,7 +74,7 @@ class FlightRecorder {
 
   std::array<Entry, kFlightEventsMax> ring_;
   uint64_t recorded_ = 0;
-  const MonotonicTime since_;
+  MonotonicTime since_;
 };
 static_assert(std::is_trivially_copyable_v<FlightRecorder>, "a signal handler may copy it");
 
