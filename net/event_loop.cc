@@ -2,6 +2,7 @@
 #include "net/event_loop.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -34,6 +35,9 @@ class CurrentLoop {
   }
   ~CurrentLoop() { innermost_ = outer_; }
 
+  static const CurrentLoop* InnermostScope() { return innermost_; }
+  const CurrentLoop* outer() const { return outer_; }
+  EventLoop* loop() const { return loop_; }
   static EventLoop* Innermost() { return innermost_ == nullptr ? nullptr : innermost_->loop_; }
 
  private:
@@ -44,6 +48,11 @@ class CurrentLoop {
 };
 
 thread_local const CurrentLoop* CurrentLoop::innermost_ = nullptr;
+
+// Of a counter that keeps the most there ever was.
+void Raise(Counter& most, uint64_t value) {
+  if (value > most.value()) most.Add(value - most.value());
+}
 
 // A peer that is gone must cost an error and not the process. sendfile(2) has no flag for that.
 void IgnoreSigpipe() {
@@ -107,7 +116,9 @@ absl::StatusOr<std::unique_ptr<EventLoop>> EventLoop::Create(Options options) {
   }
   IgnoreSigpipe();
   MILLRACE_ASSIGN_OR_RETURN(std::unique_ptr<Poller> poller, options.poller());
-  MILLRACE_ASSIGN_OR_RETURN(Ref<Mailbox> mailbox, Mailbox::Create(options.posts_max));
+  MILLRACE_ASSIGN_OR_RETURN(Ref<Mailbox> mailbox,
+                            Mailbox::Create(options.posts_max, options.name,
+                                            options.measure_turns ? options.clock : nullptr));
   auto loop =
       absl::WrapUnique(new EventLoop(std::move(options), std::move(poller), std::move(mailbox)));
   MILLRACE_RETURN_IF_ERROR(loop->bell_->Hang(*loop));
@@ -131,10 +142,23 @@ EventLoop::~EventLoop() {
   dropped.clear();  // Before what they were to be run on.
   DestroyKept();
   bell_.reset();
+  mailbox_.mailbox_->pulse().End();
   CHECK_EQ(watches_.size(), 0u) << "a Registration outlives its loop";
 }
 
 EventLoop* EventLoop::Current() { return CurrentLoop::Innermost(); }
+
+// Loops that stand on this thread's stack are alive, which is why it looks nowhere else.
+bool EventLoop::DescribeTurn(const LoopPulse* of, TurnDescription& into) {
+  AssertOnLoop();  // A signal handler is on the thread that it interrupts.
+  for (const CurrentLoop* scope = CurrentLoop::InnermostScope(); scope; scope = scope->outer()) {
+    if (scope->loop()->mailbox_.pulse() != of) continue;
+    into.beat = of->beat();
+    if (LoopPulse::InTurn(into.beat)) scope->loop()->position_.Describe(into);
+    return true;
+  }
+  return false;
+}
 
 void EventLoop::AssertInLoop() const {
   DCHECK(thread_ == std::thread::id() || thread_ == std::this_thread::get_id())
@@ -142,7 +166,11 @@ void EventLoop::AssertInLoop() const {
 }
 
 void EventLoop::BindToThread() {
-  if (thread_ == std::thread::id()) thread_ = std::this_thread::get_id();
+  if (thread_ == std::thread::id()) {
+    AssertOnLoop();
+    thread_ = std::this_thread::get_id();
+    mailbox_.mailbox_->pulse().RunsOn(gettid());
+  }
   CHECK(thread_ == std::this_thread::get_id()) << "a loop runs on one thread";
 }
 
@@ -169,10 +197,14 @@ MonotonicTime EventLoop::After(absl::Duration delay) const {
 
 // The last posts are as good as any: what they have an end of turn do, such as sending, is done.
 void EventLoop::End() {
+  LoopPulse& pulse = mailbox_.mailbox_->pulse();
+  pulse.BeginTurn();
   mailbox_.mailbox_->Close(posts_);
   RunPosts();
   CallEndsOfTurn();
   DestroyDeferred();
+  pulse.EndTurn();
+  pulse.End();
   thread_ = std::thread::id();
 }
 
@@ -184,20 +216,46 @@ inline void EventLoop::Dispatch(const ReadyEvent& event) {
   }
   // Somebody earlier in this batch may have changed what it waits for.
   const Io ready = event.ready & watched->interest;
-  if (ready != Io::kNone) watched->handler->OnIo(ready);
+  if (ready == Io::kNone) return;
+  position_.EnterEvent(*watched->handler);
+  watched->handler->OnIo(ready);
 }
 
 void EventLoop::Turn(MonotonicTime limit) {
   const int count = Wait(WaitUntil(limit));
+  LoopPulse& pulse = mailbox_.mailbox_->pulse();
+  pulse.BeginTurn();
   timers_.SetNow(clock().Now());
   for (const ReadyEvent& event : absl::MakeConstSpan(events_.data(), count)) Dispatch(event);
+  position_.Enter(TurnPart::kTimers);
   counters_.timers_fired.Add(timers_.FireDue());
-  mailbox_.mailbox_->TakeAll(posts_);
+  const MonotonicTime first_post = mailbox_.mailbox_->TakeAll(posts_);
   busy_poll_.OnTurn(now(), /*worked=*/count > 0 || !posts_.empty());
-  if (!posts_.empty()) RunPosts();
+  if (!posts_.empty()) {
+    if (options_.measure_turns) MeasurePosts(first_post);
+    RunPosts();
+  }
   if (!end_of_turn_.empty()) CallEndsOfTurn();
   if (!deferred_.empty()) DestroyDeferred();
   counters_.turns.Increment();
+  if (ABSL_PREDICT_FALSE(options_.measure_turns)) MeasureTurn();
+  pulse.EndTurn();
+}
+
+// Not the wait, and not what the kernel did before it told us.
+void EventLoop::MeasureTurn() {
+  const int64_t busy_ns = clock().Now().nanoseconds() - now().nanoseconds();
+  counters_.busy_ns.Add(busy_ns);
+  Raise(counters_.longest_turn_ns, busy_ns);
+}
+
+// Of a burst the first has waited longest. One that is posted between this look and the taking of
+// the burst before it counts with that.
+void EventLoop::MeasurePosts(MonotonicTime first_post) {
+  const int64_t delay_ns = clock().Now().nanoseconds() - first_post.nanoseconds();
+  counters_.bursts_of_posts.Increment();
+  counters_.post_delay_ns.Add(delay_ns);
+  Raise(counters_.longest_post_delay_ns, delay_ns);
 }
 
 MonotonicTime EventLoop::WaitUntil(MonotonicTime limit) {
@@ -229,6 +287,7 @@ int EventLoop::WaitFailed(const absl::Status& why) {
 }
 
 void EventLoop::RunPosts() {
+  position_.Enter(TurnPart::kPosts);
   for (Closure& post : posts_) {
     std::move(post)();
     post = nullptr;  // So that what it holds goes with it, and not with the last one.
@@ -241,12 +300,17 @@ void EventLoop::RunPosts() {
 void EventLoop::CallEndsOfTurn() {
   end_of_turn_now_.swap(end_of_turn_);
   for (Token token : end_of_turn_now_) {
-    if (IoHandler* handler = Find(token)) handler->OnEndOfTurn();
+    IoHandler* handler = Find(token);
+    if (handler == nullptr) continue;
+    position_.EnterEndOfTurn(*handler);
+    handler->OnEndOfTurn();
   }
+  position_.Enter(TurnPart::kEndsOfTurn);  // Of nobody who may be gone when the next turn begins.
   end_of_turn_now_.clear();
 }
 
 void EventLoop::DestroyDeferred() {
+  position_.Enter(TurnPart::kDestruction);  // Also lest it point at one of those that die.
   std::vector<std::unique_ptr<Deferred>> dying;
   dying.swap(deferred_);
   for (std::unique_ptr<Deferred>& object : dying) object.reset();
@@ -301,6 +365,7 @@ void EventLoop::EndWatch(Token token, bool closes_fd) {
   AssertInLoop();
   const Watched* watched = watches_.Find(token);
   CHECK(watched != nullptr);
+  position_.Forget(*watched->handler);  // Who has ended its watch may destroy itself in its call.
   if (watched->interest != Io::kNone) {
     closes_fd ? poller_->Forget(watched->fd) : poller_->Remove(watched->fd);
   }

@@ -36,9 +36,11 @@
 #include "net/epoll_poller.h"
 #include "net/io_handler.h"
 #include "net/limits.h"
+#include "net/loop_pulse.h"
 #include "net/loop_ref.h"
 #include "net/poller.h"
 #include "net/timer_wheel.h"
+#include "net/turn_position.h"
 
 namespace millrace {
 
@@ -78,6 +80,9 @@ class Registration {
 struct LoopCounters {
   Counter turns, events, stale_events, timers_fired, posts_run, wait_errors;
   Counter polls;  // Turns that did not sleep because of busy_poll.
+  // Only with Options::measure_turns. A post's delay is from the first of a burst to its run.
+  Counter busy_ns, longest_turn_ns;
+  Counter bursts_of_posts, post_delay_ns, longest_post_delay_ns;
 };
 
 class EventLoop {
@@ -90,6 +95,10 @@ class EventLoop {
     // Half the latency of lone requests, and up to all of a core. 100 us is a good value, zero is
     // off, kBusyPollMax the most.
     absl::Duration busy_poll = absl::ZeroDuration();
+    std::string name = "loop";  // For reports; a pool names each after its thread.
+    // Whether LoopCounters tells how long turns last and posts wait: a look at the clock for each
+    // turn and two for each burst of posts.
+    bool measure_turns = false;
   };
   // Fails when out of descriptors or memory, or on options out of bounds. Sets SIGPIPE to be
   // ignored if it would kill the process.
@@ -119,6 +128,7 @@ class EventLoop {
   TimerWheel& timers() LOOP_ONLY { return timers_; }
   const Clock& clock() const { return *options_.clock; }
   const LoopCounters& counters() const { return counters_; }
+  const std::string& name() const { return options_.name; }
 
   // Calls `handler` whenever `fd` is ready for what `interest` says. Both are borrowed. A
   // descriptor can be watched once at a time. Fails if the poller cannot take it; see
@@ -147,6 +157,9 @@ class EventLoop {
 
   // The loop whose turn runs on this thread, or null.
   static EventLoop* Current();
+  // What the loop with this pulse is at. False if it does not run on this thread. For StallProbe:
+  // async-signal-safe.
+  static bool DescribeTurn(const LoopPulse* of, TurnDescription& into);
   // Checks in debug builds that the caller may touch this loop, and tells the analysis so.
   void AssertInLoop() const ABSL_ASSERT_EXCLUSIVE_LOCK(loop_role);
 
@@ -177,6 +190,8 @@ class EventLoop {
   void RunPosts() LOOP_ONLY;
   void CallEndsOfTurn() LOOP_ONLY;
   void DestroyDeferred() LOOP_ONLY;
+  void MeasureTurn() LOOP_ONLY;
+  void MeasurePosts(MonotonicTime first_post) LOOP_ONLY;
   void DestroyKept() LOOP_ONLY;
   absl::Status SetInterest(Token token, Io interest) LOOP_ONLY;
   void EndWatch(Token token, bool closes_fd) LOOP_ONLY;
@@ -187,6 +202,7 @@ class EventLoop {
   const LoopRef mailbox_;
   std::thread::id thread_;  // None before it first runs, and after its end.
   LoopCounters counters_;
+  TurnPosition position_;
 
   TimerWheel timers_;
   BusyPoll busy_poll_;

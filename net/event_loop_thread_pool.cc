@@ -27,7 +27,7 @@ void RunWorker(const EventLoopThreadPool* pool, const EventLoop::Options& option
   pool_of_this_thread = pool;
   absl::StatusOr<std::unique_ptr<EventLoop>> loop = EventLoop::Create(options);
   birth.loop = loop.ok() ? absl::StatusOr<LoopRef>((*loop)->ref()) : loop.status();
-  birth.done.Notify();  // From here on `birth` is gone.
+  birth.done.Notify();  // From here on `birth` and `options` are gone.
   if (loop.ok()) (*loop)->Run();
 }
 
@@ -51,10 +51,11 @@ absl::Status EventLoopThreadPool::StartWorker(const Options& options, int index)
   }
   Birth birth;
   auto worker = std::make_unique<Worker>();
-  MILLRACE_ASSIGN_OR_RETURN(
-      worker->thread,
-      Thread::Start({.name = absl::StrCat(options.name, index), .cpu = cpu},
-                    [this, loop = options.loop, &birth] { RunWorker(this, loop, birth); }));
+  EventLoop::Options loop = options.loop;
+  loop.name = absl::StrCat(options.name, index);
+  MILLRACE_ASSIGN_OR_RETURN(worker->thread,
+                            Thread::Start({.name = loop.name, .cpu = cpu},
+                                          [this, &loop, &birth] { RunWorker(this, loop, birth); }));
   birth.done.WaitForNotification();
   MILLRACE_ASSIGN_OR_RETURN(worker->loop, std::move(birth.loop));
   workers_.push_back(std::move(worker));

@@ -33,11 +33,11 @@ class EventLoopThreadPool {
  public:
   struct Options {
     int threads = 0;              // 0: one for each core that this process may use.
-    std::string name = "worker";  // Threads are called worker0, worker1, ...: see them in top -H.
+    std::string name = "worker";  // Threads and loops are called worker0, ...: see them in top -H.
     // Whether the i-th thread stays on the i-th core that this process may use. Good for benchmarks
     // and machines of one's own; bad where others have pinned theirs to the same cores.
     bool pin_to_cores = false;
-    EventLoop::Options loop = {};
+    EventLoop::Options loop = {};  // Its name is not used.
   };
 
   // Returns once all loops are there. Fails, and leaves nothing behind, if one cannot be made.

@@ -9,6 +9,10 @@
 #ifndef MILLRACE_NET_IO_HANDLER_H_
 #define MILLRACE_NET_IO_HANDLER_H_
 
+#include <sys/socket.h>
+
+#include <typeinfo>
+
 #include "base/thread_role.h"
 #include "net/poller.h"
 
@@ -22,6 +26,14 @@ class Deferred {
   virtual ~Deferred() = default;
 };
 
+// Who somebody is, for the report of a stalled loop. Plain values, because it is filled in by a
+// signal handler: nothing in it is allocated or counted.
+struct Description {
+  const std::type_info* type = nullptr;  // Whose code it is that runs.
+  sockaddr_storage peer;                 // The other end of its connection, if it has one.
+  socklen_t peer_bytes = 0;              // 0: it has none.
+};
+
 // Borrowed by the loop from EventLoop::Watch() until the Registration dies.
 class IoHandler : public Deferred {
  public:
@@ -32,6 +44,11 @@ class IoHandler : public Deferred {
   // Comes at the end of the turn, once for each Registration::CallAtEndOfTurn() in it. One that is
   // asked for by an end of turn, or later, comes in the next turn.
   virtual void OnEndOfTurn() LOOP_ONLY {}
+
+  // Says who this is while one of the calls above does not return. Called by a signal handler on
+  // the loop's thread, inside that call and at any instruction of it: so it must be
+  // async-signal-safe, which leaves reading members and copying them. See signal-safety(7).
+  virtual void Describe(Description& into) const LOOP_ONLY { into.type = &typeid(*this); }
 };
 
 }  // namespace millrace

@@ -138,6 +138,23 @@ inline constexpr int kConnectionsMax = 60'000;
 // How long to wait for a connection to be made. A lost SYN is sent again after 1, 3 and 7 seconds.
 inline constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
 
+// How long a turn may last before a StallWatchdog reports it. A person begins to notice a tenth of
+// a second; turns that do what they should are a thousand times shorter.
+inline constexpr absl::Duration kStallThreshold = absl::Milliseconds(100);
+// The least that it may be: the watchdog looks four times as often, and would itself become a load.
+inline constexpr absl::Duration kStallThresholdMin = absl::Milliseconds(4);
+// How often it looks within that time. So a stall is noticed a quarter late at most.
+inline constexpr int kStallChecksPerThreshold = 4;
+// Between two reports about one loop. A loop that stalls all the time fills no disk, and each stack
+// that is asked for costs its thread some 20 us more.
+inline constexpr absl::Duration kStallReportInterval = absl::Minutes(1);
+// How long the watchdog waits for the stalled thread to write down what it is doing. A thread that
+// waits or computes does so in microseconds; it may only have no processor.
+inline constexpr absl::Duration kStallAnswerTimeout = absl::Milliseconds(100);
+// Calls in such a stack, the innermost. Coroutines and templates are deep, but the top tells.
+inline constexpr int kStallFramesMax = 64;
+
+static_assert(kStallThresholdMin <= kStallThreshold);
 static_assert(kPostsKeptMax <= kPostsMax);
 static_assert(kOutputBytesLow < kOutputBytesHigh && kOutputBytesHigh < kOutputBytesMax);
 static_assert(kBroadcastBytesPerTurnMax * 4 <= kBroadcastMemberOutputBytesMax,

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/ref.h"
+#include "net/loop_pulse.h"
 #include "net/mailbox.h"
 
 namespace millrace {
@@ -35,6 +36,9 @@ class LoopRef {
   void Stop() const {
     if (mailbox_) mailbox_->RequestStop();
   }
+
+  // The loop's sign of life, also when it is gone; null if this names no loop.
+  const LoopPulse* pulse() const { return mailbox_ ? &mailbox_->pulse() : nullptr; }
 
   friend bool operator==(const LoopRef& a, const LoopRef& b) = default;
   template <typename H>

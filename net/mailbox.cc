@@ -8,9 +8,10 @@
 
 namespace millrace {
 
-absl::StatusOr<Ref<Mailbox>> Mailbox::Create(size_t posts_max) {
+absl::StatusOr<Ref<Mailbox>> Mailbox::Create(size_t posts_max, std::string name,
+                                             const Clock* stamps) {
   MILLRACE_ASSIGN_OR_RETURN(Wakeup wakeup, Wakeup::Create());
-  return Ref<Mailbox>(new Mailbox(std::move(wakeup), posts_max));
+  return Ref<Mailbox>(new Mailbox(std::move(wakeup), posts_max, std::move(name), stamps));
 }
 
 bool Mailbox::Post(Closure&& work, size_t posts_max) {
@@ -19,7 +20,10 @@ bool Mailbox::Post(Closure&& work, size_t posts_max) {
   posts_.push_back(std::move(work));
   // What comes behind the first one is taken with it. Under the lock, or those behind would depend
   // on a thread that may be kept from saying so.
-  if (posts_.size() == 1) Nudge();
+  if (posts_.size() == 1) {
+    if (stamps_ != nullptr) first_post_ = stamps_->Now();
+    Nudge();
+  }
   return true;
 }
 
@@ -39,14 +43,15 @@ bool Mailbox::PrepareToSleep() {
   return !has_news_.load(std::memory_order_seq_cst);
 }
 
-void Mailbox::TakeAll(std::vector<Closure>& into) {
+MonotonicTime Mailbox::TakeAll(std::vector<Closure>& into) {
   DCHECK(into.empty());
   // Cleared before the posts are taken: one that comes between the two is taken now, and leaves a
   // mark that costs a look next turn. The other way round its mark would be lost.
-  if (!has_news_.load(std::memory_order_relaxed)) return;
+  if (!has_news_.load(std::memory_order_relaxed)) return MonotonicTime();
   has_news_.store(false, std::memory_order_seq_cst);
   absl::MutexLock lock(&mutex_);
   into.swap(posts_);
+  return first_post_;
 }
 
 void Mailbox::Close(std::vector<Closure>& into) {

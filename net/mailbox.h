@@ -14,15 +14,19 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/base/optimization.h"
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "base/monotonic_time.h"
 #include "base/ref.h"
 #include "base/thread_role.h"
+#include "net/loop_pulse.h"
 #include "net/wakeup.h"
 
 namespace millrace {
@@ -32,8 +36,10 @@ using Closure = absl::AnyInvocable<void() &&>;
 
 class Mailbox final : public RefCounted<Mailbox> {
  public:
-  // Post() fills it with `posts_max` closures at most.
-  static absl::StatusOr<Ref<Mailbox>> Create(size_t posts_max);
+  // Post() fills it with `posts_max` closures at most. `stamps`, unless null, tells when the first
+  // of a burst came; see TakeAll(). It must outlive all posts.
+  static absl::StatusOr<Ref<Mailbox>> Create(size_t posts_max, std::string name = "loop",
+                                             const Clock* stamps = nullptr);
 
   // Leaves `work` for the loop, behind all that this thread posted before. False once closed or
   // while full: then `work` stays where it is.
@@ -50,16 +56,23 @@ class Mailbox final : public RefCounted<Mailbox> {
   // Called after: posts need not ring now.
   void Awake() LOOP_ONLY { may_sleep_.store(false, std::memory_order_relaxed); }
 
-  // Swaps what has come into `into`, which must be empty. One without mail takes no lock.
-  void TakeAll(std::vector<Closure>& into) LOOP_ONLY ABSL_LOCKS_EXCLUDED(mutex_);
+  // Swaps what has come into `into`, which must be empty. One without mail takes no lock. Returns
+  // when the first of it came, if there is a clock for that.
+  MonotonicTime TakeAll(std::vector<Closure>& into) LOOP_ONLY ABSL_LOCKS_EXCLUDED(mutex_);
   // Refuses all posts from now on, and hands out the last ones.
   void Close(std::vector<Closure>& into) LOOP_ONLY ABSL_LOCKS_EXCLUDED(mutex_);
 
   const Wakeup& wakeup() const { return wakeup_; }
+  // The loop's sign of life; here because this outlives the loop.
+  LoopPulse& pulse() { return pulse_; }
 
  private:
   friend class RefCounted<Mailbox>;
-  Mailbox(Wakeup wakeup, size_t posts_max) : wakeup_(std::move(wakeup)), posts_max_(posts_max) {}
+  Mailbox(Wakeup wakeup, size_t posts_max, std::string name, const Clock* stamps)
+      : wakeup_(std::move(wakeup)),
+        posts_max_(posts_max),
+        stamps_(stamps),
+        pulse_(std::move(name)) {}
   ~Mailbox() = default;
 
   bool Post(Closure&& work, size_t posts_max) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -68,7 +81,10 @@ class Mailbox final : public RefCounted<Mailbox> {
 
   const Wakeup wakeup_;
   const size_t posts_max_;
-  std::atomic<bool> stop_requested_{false};
+  const Clock* const stamps_;
+  // The loop writes it in each turn, so it keeps away from what producers write.
+  alignas(ABSL_CACHELINE_SIZE) LoopPulse pulse_;
+  alignas(ABSL_CACHELINE_SIZE) std::atomic<bool> stop_requested_{false};
 
   // These two are Dekker's pair: the loop writes the first and then reads the second, a producer
   // writes the second and then reads the first, all sequentially consistent, so one of them sees
@@ -79,6 +95,7 @@ class Mailbox final : public RefCounted<Mailbox> {
 
   absl::Mutex mutex_;
   std::vector<Closure> posts_ ABSL_GUARDED_BY(mutex_);
+  MonotonicTime first_post_ ABSL_GUARDED_BY(mutex_);  // When posts_ ceased to be empty.
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

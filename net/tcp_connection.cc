@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <limits>
+#include <typeinfo>
 #include <utility>
 
 #include "absl/base/attributes.h"
@@ -67,6 +68,12 @@ void TcpConnection::Shake() {
   ++in_handler_;
   handler_->OnOpen(*this);
   --in_handler_;
+}
+
+void TcpConnection::Describe(Description& into) const {
+  const ConnectionHandler& handler = *handler_;
+  into.type = &typeid(handler);
+  into.peer_bytes = peer_.ToSockaddr(into.peer);
 }
 
 // The way of most messages: what was read is offered, and what the handler gives back is written,

@@ -149,6 +149,7 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   void OnIoInOtherConditions(Io ready) LOOP_ONLY;
   void OnEndOfTurn() override LOOP_ONLY;
   void OnTimer() override LOOP_ONLY;
+  void Describe(Description& into) const override LOOP_ONLY;
 
   void Shake() LOOP_ONLY;
   void TookNothing(IoResult result) LOOP_ONLY;
