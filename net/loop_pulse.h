@@ -34,7 +34,7 @@ class LoopPulse {
   // The kernel's number of the thread that runs the loop: see gettid(2).
   void RunsOn(pid_t thread) LOOP_ONLY { thread_.store(thread, std::memory_order_relaxed); }
   // There will be no more turns.
-  void End() LOOP_ONLY { ended_.store(true, std::memory_order_relaxed); }
+  void End() LOOP_ONLY { ended_.store(true, std::memory_order_release); }
 
   // As EventLoop::Options::name.
   const std::string& name() const { return name_; }
@@ -42,7 +42,8 @@ class LoopPulse {
   static bool InTurn(uint64_t beat) { return beat % 2 == 1; }
   // 0 before it first runs. The thread may be gone, and its number somebody else's.
   pid_t thread() const { return thread_.load(std::memory_order_relaxed); }
-  bool ended() const { return ended_.load(std::memory_order_relaxed); }
+  // Who sees it sees the last beat, too.
+  bool ended() const { return ended_.load(std::memory_order_acquire); }
 
  private:
   const std::string name_;

@@ -178,7 +178,7 @@ absl::StatusOr<StallAnswer> StallProbe::Ask(const LoopPulse& loop, absl::Duratio
   const pid_t thread = loop.thread();
   absl::Status failed;
   if (syscall(SYS_tgkill, getpid(), thread, signal_number_) != 0) {
-    failed = absl::ErrnoToStatus(errno, absl::StrCat("signal to thread ", thread));
+    failed = absl::ErrnoToStatus(errno, absl::StrCat("no signal to thread ", thread));
   } else if (!WaitForAnswer(question, timeout)) {
     failed = absl::DeadlineExceededError(WhyNoAnswer(thread));
   }

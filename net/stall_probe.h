@@ -45,7 +45,7 @@ class StallProbe {
   // Waits until the loop's thread has answered, `timeout` at most, or twice that if it is just
   // writing. One at a time in the process: others wait. DeadlineExceeded if it does not answer, and
   // says what the kernel knows of the thread: one in an uninterruptible sleep never does.
-  // Unavailable if the thread is gone.
+  // Other errors if there is no such thread, or the one that was asked before is still writing.
   absl::StatusOr<StallAnswer> Ask(const LoopPulse& loop, absl::Duration timeout) const;
 
   int signal_number() const { return signal_number_; }

@@ -133,7 +133,7 @@ void StallWatchdog::CheckNow() {
   TakeNewcomers();
   const absl::Duration passed = SeenToPass();
   for (Watched& watched : watched_) Check(watched, passed);
-  std::erase_if(watched_, [](const Watched& each) { return each.loop.pulse()->ended(); });
+  std::erase_if(watched_, [](const Watched& each) { return each.ended; });
   last_check_end_ = options_.clock->Now();
 }
 
@@ -164,6 +164,7 @@ absl::Duration StallWatchdog::SeenToPass() {
 }
 
 void StallWatchdog::Check(Watched& watched, absl::Duration passed) {
+  watched.ended = watched.loop.pulse()->ended();
   const uint64_t beat = watched.loop.pulse()->beat();
   if (beat != watched.beat) {
     TurnEnded(watched);

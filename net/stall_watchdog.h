@@ -49,11 +49,11 @@ struct StallReport {
   bool over = false;      // The turn has ended. Then what follows `lasted` is not set.
   absl::Duration lasted;  // The turn; a little more than that.
   pid_t thread = 0;
-  std::string doing;               // As "an event for EchoHandler, peer 127.0.0.1:40112".
-  std::vector<std::string> stack;  // Names, the innermost call first.
-  std::string no_answer;           // Why the two above are empty, if they are.
-  uint64_t suppressed = 0;         // Stalls of this loop that were not reported since the last one.
-  absl::Duration longest_suppressed;
+  std::string doing = "";               // As "an event for EchoHandler, peer 127.0.0.1:40112".
+  std::vector<std::string> stack = {};  // Names, the innermost call first.
+  std::string no_answer = "";           // Why the two above are empty, if they are.
+  uint64_t suppressed = 0;  // Stalls of this loop that were not reported since the last one.
+  absl::Duration longest_suppressed = {};
 
   // Several lines.
   std::string ToString() const;
@@ -109,6 +109,7 @@ class StallWatchdog {
     absl::Duration lasted;         // This turn, so far as it was seen.
     bool counted = false;          // As a stall.
     bool reported = false;
+    bool ended = false;  // There was nothing more to see.
     MonotonicTime quiet_until;
     uint64_t suppressed = 0;
     absl::Duration longest_suppressed;
