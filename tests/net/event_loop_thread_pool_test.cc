@@ -75,10 +75,11 @@ TEST(EventLoopThreadPoolTest, RunsEachLoopOnAThreadOfItsOwn) {
   EXPECT_EQ(thread_of(0), thread_of(0));
 }
 
-TEST(EventLoopThreadPoolTest, NamesItsThreads) {
+TEST(EventLoopThreadPoolTest, NamesItsThreadsAndItsLoops) {
   const Pool pool = EventLoopThreadPool::Start({.threads = 2, .name = "mill"}).value();
   EXPECT_EQ(On(pool->loop(0), ThreadName), "mill0");
   EXPECT_EQ(On(pool->loop(1), ThreadName), "mill1");
+  EXPECT_EQ(pool->loop(1).pulse()->name(), "mill1");
   EXPECT_EQ(On(StartPool(1)->loop(0), ThreadName), "worker0");
 }
 

@@ -14,8 +14,11 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "base/monotonic_time.h"
 #include "base/ref.h"
 #include "gtest/gtest.h"
+#include "tests/support/fake_clock.h"
 #include "tests/support/fault_injection.h"
 
 namespace millrace {
@@ -86,6 +89,21 @@ TEST_F(MailboxTest, WhatMustNotBeLostIsTakenByAFullOneAndByNoClosedOne) {
   EXPECT_FALSE(Post('d'));
   EXPECT_EQ(Close(), "abc");
   EXPECT_FALSE(post_always('e'));
+}
+
+TEST_F(MailboxTest, OneWithAClockTellsWhenTheFirstOfABurstCame) {
+  FakeClock clock;
+  mailbox_ = Mailbox::Create(/*posts_max=*/1000, "mill", &clock).value();
+  std::vector<Closure> posts;
+  for (int burst = 0; burst < 2; ++burst) {
+    clock.Advance(absl::Seconds(1));
+    const MonotonicTime first = clock.Now();
+    Post('a');
+    clock.Advance(absl::Seconds(1));
+    Post('b');
+    EXPECT_EQ(mailbox_->TakeAll(posts), first);
+    posts.clear();
+  }
 }
 
 TEST_F(MailboxTest, ClosingHandsOutTheLastPostsAndRefusesMore) {

@@ -128,7 +128,7 @@ TEST_F(StallProbeTest, SystemCallsAndErrnoGoOnAsIfNothingHadHappened) {
   int error = 0;
   loop_.Stall([&](EventLoop&) {
     errno = ENOTTY;
-    loop_.HoldUp();  // Checks that its read is not interrupted.
+    loop_.HoldUp();  // Checks that its system call went on.
     error = errno;
   });
   for (int i = 0; i < 10; ++i) EXPECT_TRUE(Ask().ok());
