@@ -67,7 +67,7 @@ _Unwind_Reason_Code OnFrame(_Unwind_Context* context, void* argument) {
   if (interrupted != 0 && !std::exchange(walk.met_interrupted, true)) {
     into.stack_size = 0;  // What came before were our own.
   }
-  if (into.stack_size == kStallFramesMax) return _URC_END_OF_STACK;
+  if (at == 0 || into.stack_size == kStallFramesMax) return _URC_END_OF_STACK;
   // A return address may belong to the line, or the function, behind the call.
   into.stack[into.stack_size++] = reinterpret_cast<void*>(interrupted != 0 ? at : at - 1);
   return _URC_NO_REASON;

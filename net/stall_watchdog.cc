@@ -60,6 +60,10 @@ std::string CallName(const void* at) {
   return absl::StrFormat("(no name) %p", at);
 }
 
+std::string InMilliseconds(absl::Duration time) {
+  return absl::FormatDuration(absl::Trunc(time, absl::Milliseconds(1)));
+}
+
 absl::Status CheckOptions(const StallWatchdog::Options& options) {
   if (options.threshold < kStallThresholdMin || options.threshold == absl::InfiniteDuration()) {
     return absl::InvalidArgumentError(
@@ -76,18 +80,18 @@ absl::Status CheckOptions(const StallWatchdog::Options& options) {
 }  // namespace
 
 std::string StallReport::ToString() const {
-  const std::string time = absl::FormatDuration(absl::Trunc(lasted, absl::Milliseconds(1)));
-  if (over)
-    return absl::StrCat("loop ", loop, " goes on: the turn lasted ", time, " or a bit more");
-  std::string text = absl::StrCat("loop ", loop, " stalls: its turn lasts for ", time,
-                                  " already, on thread ", thread);
+  if (over) {
+    return absl::StrCat("loop ", loop, " goes on: that turn lasted ", InMilliseconds(lasted),
+                        " to ", InMilliseconds(at_most));
+  }
+  std::string text = absl::StrCat("loop ", loop, " stalls: its turn lasts for ",
+                                  InMilliseconds(lasted), " already, on thread ", thread);
   if (!doing.empty()) absl::StrAppend(&text, "\n  in ", doing);
   for (const std::string& call : stack) absl::StrAppend(&text, "\n    ", call);
   if (!no_answer.empty()) absl::StrAppend(&text, "\n  no stack: ", no_answer);
   if (suppressed == 0) return text;
   return absl::StrCat(text, "\n  unreported since the last report: ", suppressed,
-                      " stalls, the longest of ",
-                      absl::FormatDuration(absl::Trunc(longest_suppressed, absl::Milliseconds(1))));
+                      " stalls, the longest of ", InMilliseconds(longest_suppressed));
 }
 
 absl::StatusOr<std::unique_ptr<StallWatchdog>> StallWatchdog::Create(Options options) {
@@ -167,8 +171,9 @@ void StallWatchdog::Check(Watched& watched, absl::Duration passed) {
   watched.ended = watched.loop.pulse()->ended();
   const uint64_t beat = watched.loop.pulse()->beat();
   if (beat != watched.beat) {
-    TurnEnded(watched);
+    TurnEnded(watched, passed);
     watched.beat = beat;
+    watched.unseen = passed;
   } else if (LoopPulse::InTurn(beat)) {
     watched.lasted += passed;
   }
@@ -178,12 +183,13 @@ void StallWatchdog::Check(Watched& watched, absl::Duration passed) {
   if (last_check_ >= watched.quiet_until) Report(watched);
 }
 
-void StallWatchdog::TurnEnded(Watched& watched) {
+void StallWatchdog::TurnEnded(Watched& watched, absl::Duration passed) {
   if (watched.reported) {
     StallReport report;
     report.loop = watched.loop.pulse()->name();
     report.over = true;
     report.lasted = watched.lasted;
+    report.at_most = watched.unseen + watched.lasted + passed;
     Tell(report);
   } else if (watched.counted) {
     counters_.suppressed.Increment();

@@ -46,8 +46,9 @@ namespace millrace {
 
 struct StallReport {
   std::string loop;       // Its name.
-  bool over = false;      // The turn has ended. Then what follows `lasted` is not set.
-  absl::Duration lasted;  // The turn; a little more than that.
+  bool over = false;      // The turn has ended. Then what follows `at_most` is not set.
+  absl::Duration lasted;  // The turn, so far as it was seen: at least that.
+  absl::Duration at_most = absl::InfiniteDuration();  // Once it is over.
   pid_t thread = 0;
   std::string doing = "";               // As "an event for EchoHandler, peer 127.0.0.1:40112".
   std::vector<std::string> stack = {};  // Names, the innermost call first.
@@ -107,6 +108,7 @@ class StallWatchdog {
     LoopRef loop;
     uint64_t beat = ~uint64_t{0};  // When last looked at: never.
     absl::Duration lasted;         // This turn, so far as it was seen.
+    absl::Duration unseen;         // What it may have lasted before.
     bool counted = false;          // As a stall.
     bool reported = false;
     bool ended = false;  // There was nothing more to see.
@@ -122,7 +124,7 @@ class StallWatchdog {
   void TakeNewcomers() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Duration SeenToPass();
   void Check(Watched& watched, absl::Duration passed);
-  void TurnEnded(Watched& watched);
+  void TurnEnded(Watched& watched, absl::Duration passed);
   void Report(Watched& watched);
   void Explain(const LoopPulse& pulse, uint64_t beat, StallReport& report);
   void Tell(const StallReport& report);

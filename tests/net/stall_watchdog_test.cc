@@ -55,7 +55,7 @@ constexpr absl::Duration kPeriod = absl::Milliseconds(25);
 
 class StallWatchdogTest : public ::testing::Test {
  protected:
-  // The loop of its own sleeps, or is held up: where it is between the two, time stands still.
+  // Its loop sleeps or is held up. While it goes from one to the other, time stands still.
   StallWatchdogTest() { Make({}); }
 
   void Make(StallWatchdog::Options options) {
@@ -127,9 +127,18 @@ TEST_F(StallWatchdogTest, TurnThatReachesItIsReportedAndSoIsItsEnd) {
   EXPECT_EQ(counters().reports.value(), 1u);
 }
 
-TEST_F(StallWatchdogTest, EndTellsTheWholeTurn) {
-  StallFor(absl::Seconds(3));
-  EXPECT_EQ(Told().back().lasted, absl::Seconds(3));
+TEST_F(StallWatchdogTest, EndTellsHowLongItWasAndWhatMayHaveEscaped) {
+  clock_.Advance(absl::Milliseconds(7));  // It may have begun at any time of these,
+  loop_.Stall();
+  watchdog_->CheckNow();
+  Watch(absl::Seconds(3));
+  clock_.Advance(absl::Milliseconds(5));  // and ended at any of those.
+  loop_.Release();
+  watchdog_->CheckNow();
+  const StallReport report = Told().back();
+  EXPECT_TRUE(report.over);
+  EXPECT_EQ(report.lasted, absl::Seconds(3));
+  EXPECT_EQ(report.at_most, absl::Milliseconds(3012));
 }
 
 TEST_F(StallWatchdogTest, LoopThatSleepsIsNoStall) {
@@ -291,8 +300,11 @@ TEST(StallReportTest, IsTextForPeople) {
             "    nanosleep\n"
             "    Shop::OnData()\n"
             "  unreported since the last report: 2 stalls, the longest of 150ms");
-  report = {.loop = "worker0", .over = true, .lasted = absl::Seconds(2)};
-  EXPECT_EQ(report.ToString(), "loop worker0 goes on: the turn lasted 2s or a bit more");
+  report = {.loop = "worker0",
+            .over = true,
+            .lasted = absl::Seconds(2),
+            .at_most = absl::Milliseconds(2050)};
+  EXPECT_EQ(report.ToString(), "loop worker0 goes on: that turn lasted 2s to 2.05s");
 }
 
 // --- Coming and going ---
