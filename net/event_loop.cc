@@ -166,12 +166,9 @@ void EventLoop::AssertInLoop() const {
 }
 
 void EventLoop::BindToThread() {
-  if (thread_ == std::thread::id()) {
-    AssertOnLoop();
-    thread_ = std::this_thread::get_id();
-    mailbox_.mailbox_->pulse().RunsOn(gettid());
-  }
-  CHECK(thread_ == std::this_thread::get_id()) << "a loop runs on one thread";
+  AssertOnLoop();
+  thread_ = std::this_thread::get_id();
+  mailbox_.mailbox_->pulse().RunsOn(gettid());
 }
 
 void EventLoop::Run() {
@@ -180,7 +177,8 @@ void EventLoop::Run() {
 }
 
 bool EventLoop::RunOnce(absl::Duration max_wait) {
-  BindToThread();
+  if (ABSL_PREDICT_FALSE(thread_ == std::thread::id())) BindToThread();
+  CHECK(thread_ == std::this_thread::get_id()) << "a loop runs on one thread";
   AssertOnLoop();
   CurrentLoop scope(this);
   if (!mailbox_.mailbox_->stop_requested()) Turn(After(max_wait));
@@ -229,10 +227,10 @@ void EventLoop::Turn(MonotonicTime limit) {
   for (const ReadyEvent& event : absl::MakeConstSpan(events_.data(), count)) Dispatch(event);
   position_.Enter(TurnPart::kTimers);
   counters_.timers_fired.Add(timers_.FireDue());
-  const MonotonicTime first_post = mailbox_.mailbox_->TakeAll(posts_);
+  mailbox_.mailbox_->TakeAll(posts_);
   busy_poll_.OnTurn(now(), /*worked=*/count > 0 || !posts_.empty());
   if (!posts_.empty()) {
-    if (options_.measure_turns) MeasurePosts(first_post);
+    if (options_.measure_turns) MeasurePosts();
     RunPosts();
   }
   if (!end_of_turn_.empty()) CallEndsOfTurn();
@@ -249,9 +247,9 @@ void EventLoop::MeasureTurn() {
   Raise(counters_.longest_turn_ns, busy_ns);
 }
 
-// Of a burst the first has waited longest. One that is posted between this look and the taking of
-// the burst before it counts with that.
-void EventLoop::MeasurePosts(MonotonicTime first_post) {
+// Of a burst the first has waited longest.
+void EventLoop::MeasurePosts() {
+  const MonotonicTime first_post = mailbox_.mailbox_->first_taken();
   const int64_t delay_ns = clock().Now().nanoseconds() - first_post.nanoseconds();
   counters_.bursts_of_posts.Increment();
   counters_.post_delay_ns.Add(delay_ns);

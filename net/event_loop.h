@@ -191,7 +191,7 @@ class EventLoop {
   void CallEndsOfTurn() LOOP_ONLY;
   void DestroyDeferred() LOOP_ONLY;
   void MeasureTurn() LOOP_ONLY;
-  void MeasurePosts(MonotonicTime first_post) LOOP_ONLY;
+  void MeasurePosts() LOOP_ONLY;
   void DestroyKept() LOOP_ONLY;
   absl::Status SetInterest(Token token, Io interest) LOOP_ONLY;
   void EndWatch(Token token, bool closes_fd) LOOP_ONLY;

@@ -43,15 +43,14 @@ bool Mailbox::PrepareToSleep() {
   return !has_news_.load(std::memory_order_seq_cst);
 }
 
-MonotonicTime Mailbox::TakeAll(std::vector<Closure>& into) {
+void Mailbox::TakeNews(std::vector<Closure>& into) {
   DCHECK(into.empty());
   // Cleared before the posts are taken: one that comes between the two is taken now, and leaves a
   // mark that costs a look next turn. The other way round its mark would be lost.
-  if (!has_news_.load(std::memory_order_relaxed)) return MonotonicTime();
   has_news_.store(false, std::memory_order_seq_cst);
   absl::MutexLock lock(&mutex_);
   into.swap(posts_);
-  return first_post_;
+  first_taken_ = first_post_;
 }
 
 void Mailbox::Close(std::vector<Closure>& into) {

@@ -37,7 +37,7 @@ using Closure = absl::AnyInvocable<void() &&>;
 class Mailbox final : public RefCounted<Mailbox> {
  public:
   // Post() fills it with `posts_max` closures at most. `stamps`, unless null, tells when the first
-  // of a burst came; see TakeAll(). It must outlive all posts.
+  // of a burst came; see first_taken(). It must outlive all posts.
   static absl::StatusOr<Ref<Mailbox>> Create(size_t posts_max, std::string name = "loop",
                                              const Clock* stamps = nullptr);
 
@@ -56,9 +56,12 @@ class Mailbox final : public RefCounted<Mailbox> {
   // Called after: posts need not ring now.
   void Awake() LOOP_ONLY { may_sleep_.store(false, std::memory_order_relaxed); }
 
-  // Swaps what has come into `into`, which must be empty. One without mail takes no lock. Returns
-  // when the first of it came, if there is a clock for that.
-  MonotonicTime TakeAll(std::vector<Closure>& into) LOOP_ONLY ABSL_LOCKS_EXCLUDED(mutex_);
+  // Swaps what has come into `into`, which must be empty. One without mail takes no lock.
+  void TakeAll(std::vector<Closure>& into) LOOP_ONLY ABSL_LOCKS_EXCLUDED(mutex_) {
+    if (has_news_.load(std::memory_order_relaxed)) TakeNews(into);
+  }
+  // When the first of those came that were taken last, if there is a clock for that.
+  MonotonicTime first_taken() const LOOP_ONLY { return first_taken_; }
   // Refuses all posts from now on, and hands out the last ones.
   void Close(std::vector<Closure>& into) LOOP_ONLY ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -76,6 +79,7 @@ class Mailbox final : public RefCounted<Mailbox> {
   ~Mailbox() = default;
 
   bool Post(Closure&& work, size_t posts_max) ABSL_LOCKS_EXCLUDED(mutex_);
+  void TakeNews(std::vector<Closure>& into) LOOP_ONLY ABSL_LOCKS_EXCLUDED(mutex_);
   // Tells the loop that there is something; rings only if it may be asleep.
   void Nudge();
 
@@ -84,6 +88,7 @@ class Mailbox final : public RefCounted<Mailbox> {
   const Clock* const stamps_;
   // The loop writes it in each turn, so it keeps away from what producers write.
   alignas(ABSL_CACHELINE_SIZE) LoopPulse pulse_;
+  MonotonicTime first_taken_;
   alignas(ABSL_CACHELINE_SIZE) std::atomic<bool> stop_requested_{false};
 
   // These two are Dekker's pair: the loop writes the first and then reads the second, a producer
