@@ -31,6 +31,21 @@ inline constexpr int kAcceptsPerTurnMax = 64;
 // net.core.somaxconn, 4,096 since Linux 5.4.
 inline constexpr int kListenBacklog = 4096;
 
+// Listeners of one server: connections keep their number in two bytes.
+inline constexpr int kListenersMax = 65'536;
+
+// At a cap accepting pauses until this part of the places is free, and one at least. At each single
+// one it would stop and start thousands of times a second; with more, places would lie idle.
+inline constexpr int kRoomToResumePart = 32;
+
+// The part of all places that one peer of another machine may take, unless told otherwise: the
+// crowd behind one address is served, and nobody can take all places alone.
+inline constexpr int kPeerConnectionsPart = 2;
+
+// How long listeners rest that are above the accept rate, unless that would cost more than half of
+// the burst: they then wake ten times a second and not for each token.
+inline constexpr absl::Duration kAcceptRateRest = absl::Milliseconds(100);
+
 // How long a listener rests that found no descriptor or memory left. Ten tries a second cost
 // nothing, and nobody waits long once there is room again.
 inline constexpr absl::Duration kAcceptRetryDelay = absl::Milliseconds(100);

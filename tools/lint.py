@@ -32,7 +32,8 @@ import tokenize
 # too. A file of net/ that no line names is an error: its author decides where it belongs.
 LAYERS = [
     ["base/*"],
-    ["net/limits", "net/socket_address", "net/io_result", "net/system_calls", "net/socket"],
+    ["net/limits", "net/socket_address", "net/address_prefix", "net/io_result", "net/system_calls",
+     "net/socket"],
     ["net/poller", "net/epoll_poller", "net/poll_poller", "net/select_poller", "net/poller_named",
      "net/io_handler", "net/turn_position", "net/wakeup", "net/timer_wheel", "net/loop_pulse",
      "net/mailbox", "net/busy_poll"],
@@ -44,9 +45,10 @@ LAYERS = [
     ["net/connection_handler", "net/connection_limits", "net/connection_handle",
      "net/connection_owner", "net/connection_table", "net/connection_condition",
      "net/connection_extras", "net/progress_limits", "net/pending_message",
-     "net/tcp_connection", "net/tcp_connection_message", "net/tcp_connection_report", "net/tcp_connection_close",
-     "net/tcp_connection_timeout", "net/function_handler"],
-    ["net/acceptor", "net/connector", "net/backoff", "net/broadcast_group"],
+     "net/tcp_connection", "net/tcp_connection_message", "net/tcp_connection_report",
+     "net/tcp_connection_close", "net/tcp_connection_timeout", "net/function_handler"],
+    ["net/places", "net/peer_counts", "net/admission", "net/acceptor", "net/connector",
+     "net/backoff", "net/broadcast_group"],
     ["net/server_shard", "net/tcp_server", "net/server_report", "net/tcp_client"],
     ["net/*/**"],
     ["examples/**", "tools/**"],
