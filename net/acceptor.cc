@@ -128,7 +128,9 @@ bool Acceptor::may_accept() const { return listener_.valid() && !paused_ && !res
 
 void Acceptor::OnIo(Io) {
   int accepted = 0;
-  while (accepted < batch_ && may_accept() && AcceptOne()) ++accepted;
+  while (accepted < batch_ && may_accept() && (!ask_first_ || ask_first_()) && AcceptOne()) {
+    ++accepted;
+  }
   AdaptBatch(accepted);
 }
 

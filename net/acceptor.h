@@ -52,11 +52,15 @@ struct AcceptCounters {
   Counter errors;   // Connections that were gone before we took them, and the like.
   Counter rests;    // Times it found no descriptor or memory left.
   Counter refused;  // Turned away then.
+  // By AcceptorGroup. Refused ones were accepted first, and count as that, too.
+  Counter refused_denied, refused_peer_full, refused_full;
+  Counter pauses_full, pauses_listener_full, pauses_rate;  // Times a listener began to wait.
 };
 
 class Acceptor final : public IoHandler {
  public:
   using OnAccept = absl::AnyInvocable<void(Socket socket, const SocketAddress& peer)>;
+  using MayAccept = absl::AnyInvocable<bool()>;
   using OnError = absl::AnyInvocable<void(const absl::Status& error)>;
 
   static absl::StatusOr<std::unique_ptr<Acceptor>> Listen(EventLoop& loop,
@@ -78,6 +82,9 @@ class Acceptor final : public IoHandler {
 
   // Hears of each failed accept(2), after it was counted. Must not destroy the acceptor.
   void set_on_error(OnError on_error) LOOP_ONLY { on_error_ = std::move(on_error); }
+
+  // Asked before each accept(2). Should it say no, it also pauses the acceptor, or that would spin.
+  void set_may_accept(MayAccept may_accept) LOOP_ONLY { ask_first_ = std::move(may_accept); }
 
   // Connections wait in the kernel's backlog meanwhile. Neither counts. Pausing is legal from
   // inside OnAccept: then that was the last one.
@@ -105,6 +112,7 @@ class Acceptor final : public IoHandler {
   std::optional<std::pair<uint64_t, uint64_t>> file_;  // A Unix socket's: device and inode.
   OnAccept on_accept_;
   OnError on_error_;
+  MayAccept ask_first_;
   Registration registration_;
   UniqueFd reserve_;
   Timer rest_timer_;

@@ -21,6 +21,7 @@ constexpr Row kRows[] = {
     {CloseCause::kNone, "none", "open", "not ended"},
     {CloseCause::kPeerEnded, "peer_ended", "peer", "ended"},
     {CloseCause::kHandlerClosed, "handler_closed", "handler", "closed"},
+    {CloseCause::kDrainIdle, "drain_idle", "server", "drained it when idle"},
     {CloseCause::kPeerReset, "peer_reset", "peer", "reset"},
     {CloseCause::kPeerLost, "peer_lost", "network", "does not reach the peer"},
     {CloseCause::kTransportFailed, "transport_failed", "transport", ""},

@@ -28,6 +28,7 @@ enum class CloseCause : uint8_t {
   // In good order, both ends: by whose came first.
   kPeerEnded,
   kHandlerClosed,  // Ours.
+  kDrainIdle,      // Ours, since it was idle while the server drained.
 
   // Broken.
   kPeerReset,        // The peer, or its machine, broke it off; or it was gone when we wrote.

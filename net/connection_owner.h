@@ -79,6 +79,8 @@ class ConnectionOwner {
   // Where a turn's read goes: as much of the receive buffer as the limits allow.
   absl::Span<char> room() const { return room_; }
   ConnectionCounters& counters() const { return counters_; }
+  // How long a connection that drains may be idle before it is half-closed; 0 is for ever.
+  uint32_t drain_idle_ms() const { return drain_idle_ms_; }
 
   // `conn` has ended, and is to be destroyed later. If it had been opened its handler knows, and
   // `failure` is OK; else nobody knows yet, and `failure` says why it never opened.
@@ -86,11 +88,13 @@ class ConnectionOwner {
 
  protected:
   ~ConnectionOwner() = default;
+  void set_drain_idle_ms(uint32_t idle) { drain_idle_ms_ = idle; }
 
  private:
   EventLoop& loop_;
   const ConnectionLimits limits_;
   const ConnectionTimeouts timeouts_;
+  uint32_t drain_idle_ms_ = 0;
   ConnectionMemory& memory_;
   const absl::Span<char> room_;
   ConnectionCounters& counters_;

@@ -29,30 +29,44 @@ ConnectionTable::~ConnectionTable() {
 
 void ConnectionTable::Open(Socket socket, const SocketAddress& peer,
                            const TransportFactory& transport_factory,
-                           const HandlerFactory& handler_factory) {
+                           const HandlerFactory& handler_factory, uint16_t listener) {
   absl::StatusOr<std::unique_ptr<Transport>> transport = MakeTransport(socket, transport_factory);
-  if (!transport.ok()) return RefuseToOpen(peer, transport.status());
+  if (!transport.ok()) return RefuseToOpen(peer, listener, transport.status());
   std::unique_ptr<ConnectionHandler> handler;
   if (!closing_ && handler_factory) handler = handler_factory();
   if (handler == nullptr) {
-    return RefuseToOpen(peer, absl::FailedPreconditionError("there is no handler for it"));
+    return RefuseToOpen(peer, listener,
+                        absl::FailedPreconditionError("there is no handler for it"));
   }
-  auto* conn =
-      new TcpConnection(*this, std::move(socket), *std::move(transport), peer, std::move(handler));
+  auto* conn = new TcpConnection(*this, std::move(socket), *std::move(transport), peer,
+                                 std::move(handler), listener);
   connections_.PushBack(*conn);
   ++size_;
   conn->Start();
 }
 
-void ConnectionTable::RefuseToOpen(const SocketAddress& peer, const absl::Status& why) {
+void ConnectionTable::RefuseToOpen(const SocketAddress& peer, uint16_t listener,
+                                   const absl::Status& why) {
   LOG_EVERY_N_SEC(WARNING, 1) << "connection of " << peer << " refused: " << why;
   counters().failed_to_open.Increment();
   counters().CountEnd(CloseCause::kRefused);
-  TellEnd(why);
+  TellEnd({peer, listener, why});
+}
+
+size_t ConnectionTable::CountWithOutput() {
+  size_t count = 0;
+  connections_.ForEach([&](TcpConnection& conn) {
+    AssertOnLoop();
+    count += conn.output_bytes() > 0;
+  });
+  return count;
 }
 
 // By name, since a handler may destroy the server, and with it all connections.
-void ConnectionTable::TellDrain() {
+void ConnectionTable::TellDrain(absl::Duration idle) {
+  const uint32_t idle_ms = ConnectionTimeouts::ToMilliseconds(idle);
+  const bool shorter = drain_idle_ms() == 0 || idle_ms < drain_idle_ms();
+  if (idle_ms > 0 && shorter) set_drain_idle_ms(idle_ms);
   EventLoop& loop = this->loop();
   std::vector<Token> open;
   connections_.ForEach([&](TcpConnection& conn) { open.push_back(conn.registration_.token()); });
@@ -90,11 +104,11 @@ void ConnectionTable::OnConnectionEnd(TcpConnection& conn, const absl::Status& f
   static_cast<ListLink<TcpConnection>&>(conn).Unlink();
   --size_;
   loop().DestroyLater(std::unique_ptr<Deferred>(&conn));
-  TellEnd(failure);
+  TellEnd({conn.peer_address(), conn.listener(), failure});
 }
 
-void ConnectionTable::TellEnd(const absl::Status& failure) {
-  if (on_end_ && !silent_) on_end_(failure);
+void ConnectionTable::TellEnd(const End& end) {
+  if (on_end_ && !silent_) on_end_(end);
 }
 
 }  // namespace millrace

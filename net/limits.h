@@ -147,6 +147,12 @@ inline constexpr size_t kFlightEventsMax = 32;
 // in which the loop does nothing else, and make a few hundred KiB of text.
 inline constexpr size_t kReportedConnectionsMax = 100;
 
+// How long nothing may move on a connection in a drain before we end our half of it. Longer than
+// most round trips and most answers take; who works longer pauses reading meanwhile.
+inline constexpr absl::Duration kDrainIdle = absl::Seconds(1);
+// How long a drain waits for those that go on. Supervisors usually kill after 10 to 90 seconds.
+inline constexpr absl::Duration kDrainGrace = absl::Seconds(10);
+
 // Connections of one server. Below the usual descriptor limit of a service (65,536) with some room.
 inline constexpr int kConnectionsMax = 60'000;
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/server_shard.h"
 
+#include <memory>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "base/status_macros.h"
+#include "base/monotonic_time.h"
 #include "net/close_reason.h"
+#include "net/connection_owner.h"
 
 namespace millrace {
 namespace {
@@ -28,80 +29,93 @@ ServerShard::ServerShard(EventLoop& loop, const Plan& plan, Counters& counters, 
       counters_(counters),
       listeners_(std::move(listeners)),
       table_(loop, plan.limits, counters.connections),
+      acceptors_(loop, plan.admission, counters.accepting,
+                 [this](Admission::Room room) {
+                   AssertOnLoop();
+                   TellRoom(room);
+                 }),
       grace_timer_(loop.timers(), [this] {
         AssertOnLoop();
-        table_.CloseAll(absl::DeadlineExceededError("the server's drain timeout is over"),
-                        CloseCause::kDrainTimeout);
+        CutOff(absl::DeadlineExceededError("the server's drain timeout is over"),
+               CloseCause::kDrainTimeout);
       }) {
-  table_.set_on_end([this](const absl::Status&) {
+  table_.set_on_end([this](const ConnectionTable::End& end) {
     AssertOnLoop();
-    OnConnectionEnd();
+    GiveUp(end.peer, end.listener);
+    ReportIfDrained();
   });
 }
 
 ServerShard::~ServerShard() {
   AssertOnLoop();
-  table_.CloseAll(absl::CancelledError("the server's loop has ended"));
-  if (listeners_.on_drained) listeners_.on_drained();
+  CutOff(absl::CancelledError("the server's loop has ended"), CloseCause::kOwnerGone);
+  acceptors_.StopListening();
+  const DrainReport report = draining_ ? Report() : DrainReport();
+  if (listeners_.on_drained) std::exchange(listeners_.on_drained, nullptr)(report);
   if (!listeners_.on_destroyed) return;
   loop_.DestroyLater(std::make_unique<CallWhenDestroyed>(std::move(listeners_.on_destroyed)));
 }
 
-void ServerShard::Open(Socket socket, const SocketAddress& peer) {
-  table_.Open(std::move(socket), peer, plan_.transport, plan_.handler);
+void ServerShard::Open(Socket socket, const SocketAddress& peer, uint16_t listener) {
+  table_.Open(std::move(socket), peer, plan_.transport, plan_.handler, listener);
 }
 
-absl::Status ServerShard::Listen(Socket listener, Acceptor::OnAccept on_accept) {
-  MILLRACE_ASSIGN_OR_RETURN(
-      std::unique_ptr<Acceptor> acceptor,
-      Acceptor::Adopt(loop_, std::move(listener), std::move(on_accept), &counters_.accepting));
-  acceptors_.push_back(std::move(acceptor));
-  return absl::OkStatus();
+void ServerShard::GiveUp(const SocketAddress& peer, uint16_t listener) {
+  TellRoom(plan_.admission.Leave(peer, listener));
 }
 
-void ServerShard::PauseAccepting() {
-  for (const std::unique_ptr<Acceptor>& acceptor : acceptors_) acceptor->Pause();
+void ServerShard::TellRoom(Admission::Room room) {
+  if (room.any() && listeners_.on_room) listeners_.on_room(room);
 }
 
-void ServerShard::ResumeAccepting() {
-  for (const std::unique_ptr<Acceptor>& acceptor : acceptors_) acceptor->Resume();
-}
-
-// One of them may be on the stack, accepting: that one must not be destroyed yet.
-void ServerShard::StopListening() {
-  for (std::unique_ptr<Acceptor>& acceptor : acceptors_) {
-    acceptor->StopListening();
-    loop_.DestroyLater(std::move(acceptor));
-  }
-  acceptors_.clear();
-}
-
-void ServerShard::Drain(absl::Duration grace) {
-  StopListening();
-  if (!draining_) table_.TellDrain();
+void ServerShard::Drain(const DrainOptions& options) {
+  acceptors_.StopListening();
+  if (!draining_) before_ = Count();
   draining_ = true;
-  const MonotonicTime end = loop_.now() + grace;
+  table_.TellDrain(options.idle);
+  const MonotonicTime end = loop_.now() + options.grace;
   if (!grace_timer_.armed() || end < grace_timer_.deadline()) grace_timer_.ArmAt(end);
   ReportIfDrained();
 }
 
 void ServerShard::End(const absl::Status& why) {
-  listeners_.on_connection_end = nullptr;
+  listeners_.on_room = nullptr;
   listeners_.on_drained = nullptr;
-  StopListening();
+  acceptors_.StopListening();
   grace_timer_.Cancel();
   table_.CloseAll(why);
 }
 
-void ServerShard::OnConnectionEnd() {
-  if (listeners_.on_connection_end) listeners_.on_connection_end();
-  ReportIfDrained();
+void ServerShard::CutOff(const absl::Status& why, CloseCause cause) {
+  cut_off_.cut_off += static_cast<int64_t>(table_.size());
+  cut_off_.cut_off_with_output += static_cast<int64_t>(table_.CountWithOutput());
+  table_.CloseAll(why, cause);
 }
 
 void ServerShard::ReportIfDrained() {
   if (!draining_ || table_.size() > 0 || !listeners_.on_drained) return;
   grace_timer_.Cancel();
-  std::exchange(listeners_.on_drained, nullptr)();
+  std::exchange(listeners_.on_drained, nullptr)(Report());
+}
+
+DrainReport ServerShard::Count() const {
+  const ConnectionCounters& counters = counters_.connections;
+  const int64_t closed = counters.closed.value();
+  const int64_t on_error = counters.closed_on_error.value();
+  const int64_t half_closed = counters.ended[static_cast<size_t>(CloseCause::kDrainIdle)].value();
+  const int64_t never_opened = counters.failed_to_open.value();
+  return {.ended = closed - on_error - half_closed,
+          .half_closed = half_closed,
+          .failed = on_error + never_opened};
+}
+
+DrainReport ServerShard::Report() const {
+  DrainReport report = Count();
+  report.ended -= before_.ended;
+  report.half_closed -= before_.half_closed;
+  report.failed -= before_.failed + cut_off_.cut_off;
+  report += cut_off_;
+  return report;
 }
 
 }  // namespace millrace

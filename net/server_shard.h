@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ServerShard is what a TcpServer has on one loop: the connections there, and the listeners if the
+// ServerShard is what a TcpServer has on one loop: the connections there, and the acceptors if the
 // loop accepts for itself. Its loop keeps it (EventLoop::Keep), the server tells it what to do by
 // posts. Loop-only.
 //
@@ -9,23 +9,26 @@
 #ifndef MILLRACE_NET_SERVER_SHARD_H_
 #define MILLRACE_NET_SERVER_SHARD_H_
 
-#include <memory>
-#include <vector>
+#include <cstdint>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/time.h"
 #include "base/thread_role.h"
 #include "net/acceptor.h"
+#include "net/acceptor_group.h"
+#include "net/admission.h"
+#include "net/close_reason.h"
 #include "net/connection_handler.h"
 #include "net/connection_limits.h"
 #include "net/connection_owner.h"
 #include "net/connection_table.h"
+#include "net/drain.h"
 #include "net/event_loop.h"
 #include "net/io_handler.h"
 #include "net/socket.h"
+#include "net/socket_address.h"
 #include "net/timer_wheel.h"
 #include "net/transport.h"
 
@@ -38,6 +41,7 @@ class ServerShard final : public Deferred {
     const HandlerFactory& handler;
     const TransportFactory& transport;
     const ConnectionLimits& limits;
+    Admission& admission;
   };
   struct Counters {
     ConnectionCounters connections;
@@ -45,21 +49,22 @@ class ServerShard final : public Deferred {
   };
   // Whom it tells. Empty ones tell nobody.
   struct Listeners {
-    absl::AnyInvocable<void()> on_connection_end = {};
-    absl::AnyInvocable<void()> on_drained = {};  // Once: no connection is left, and none will come.
+    AcceptorGroup::OnRoom on_room = {};  // An end has made room that acceptors wait for.
+    // Once: no connection is left, and none will come.
+    absl::AnyInvocable<void(const DrainReport& report)> on_drained = {};
     absl::AnyInvocable<void()> on_destroyed = {};  // When its connections are destroyed, too.
   };
 
   ServerShard(EventLoop& loop, const Plan& plan, Counters& counters, Listeners listeners) LOOP_ONLY;
   ~ServerShard() override;
 
-  void Open(Socket socket, const SocketAddress& peer) LOOP_ONLY;
+  // Of one that has entered.
+  void Open(Socket socket, const SocketAddress& peer, uint16_t listener) LOOP_ONLY;
+  // It has entered, and will not be opened.
+  void GiveUp(const SocketAddress& peer, uint16_t listener) LOOP_ONLY;
 
-  // Accepts at `listener` on this loop. `on_accept` gets what it accepts.
-  absl::Status Listen(Socket listener, Acceptor::OnAccept on_accept) LOOP_ONLY;
-  void PauseAccepting() LOOP_ONLY;
-  void ResumeAccepting() LOOP_ONLY;
-  void StopListening() LOOP_ONLY;
+  // Accepts on this loop: see AcceptorGroup.
+  AcceptorGroup& acceptors() LOOP_ONLY { return acceptors_; }
 
   // As ConnectionTable::Report().
   void ReportConnections(absl::FunctionRef<void(absl::string_view)> write) LOOP_ONLY {
@@ -67,21 +72,27 @@ class ServerShard final : public Deferred {
   }
 
   // As TcpServer::Drain(), for this loop. Again: the nearer end counts.
-  void Drain(absl::Duration grace) LOOP_ONLY;
+  void Drain(const DrainOptions& options) LOOP_ONLY;
   // Ends everything at once. Nobody is told of anything after, but for on_destroyed.
   void End(const absl::Status& why) LOOP_ONLY;
 
  private:
-  void OnConnectionEnd() LOOP_ONLY;
+  void CutOff(const absl::Status& why, CloseCause cause) LOOP_ONLY;
+  void TellRoom(Admission::Room room) LOOP_ONLY;
   void ReportIfDrained() LOOP_ONLY;
+  // What the counters say of those that have ended so far.
+  DrainReport Count() const LOOP_ONLY;
+  DrainReport Report() const LOOP_ONLY;
 
   EventLoop& loop_;
   const Plan plan_;
   Counters& counters_;
   Listeners listeners_;
   ConnectionTable table_;
-  std::vector<std::unique_ptr<Acceptor>> acceptors_;
+  AcceptorGroup acceptors_;
   bool draining_ = false;
+  DrainReport before_;   // What had ended when the drain began.
+  DrainReport cut_off_;  // These end on an error too.
   Timer grace_timer_;
 };
 

@@ -21,9 +21,9 @@ TcpClient::TcpClient(EventLoop& loop, Options options)
       }) {
   CHECK(options_.handler) << "TcpClient needs a handler factory";
   CHECK_OK(options_.limits.Check());
-  table_->set_on_end([this](const absl::Status& failure) {
+  table_->set_on_end([this](const ConnectionTable::End& end) {
     AssertOnLoop();
-    failure.ok() ? OnConnectionEnd() : OnFailed(failure);
+    end.failure.ok() ? OnConnectionEnd() : OnFailed(end.failure);
   });
 }
 

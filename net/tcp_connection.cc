@@ -25,12 +25,13 @@ void ConnectionHandler::OnEndOfInput(TcpConnection& conn, Buffer&) { conn.CloseA
 
 TcpConnection::TcpConnection(ConnectionOwner& owner, Socket socket,
                              std::unique_ptr<Transport> transport, SocketAddress peer,
-                             std::unique_ptr<ConnectionHandler> handler)
+                             std::unique_ptr<ConnectionHandler> handler, uint16_t listener)
     : owner_(owner),
       plain_(std::move(socket)),
       transport_(std::move(transport)),
       handler_(std::move(handler)),
       output_(owner.memory().output_pools()),
+      listener_(listener),
       peer_(std::move(peer)) {}
 
 void TcpConnection::Start() {
@@ -65,9 +66,11 @@ void TcpConnection::Shake() {
   told_open_ = true;
   Note(FlightEvent::kOpened);
   owner_.counters().opened.Increment();
+  const bool drains = drains_;  // And not: since a moment ago.
   ++in_handler_;
   handler_->OnOpen(*this);
   --in_handler_;
+  if (drains) TellHandlerDrain();
 }
 
 void TcpConnection::Describe(Description& into) const {
@@ -310,14 +313,6 @@ void TcpConnection::SettleLater() {
   if (in_handler_ > 0 || settles_later_ || closed()) return;
   settles_later_ = true;
   registration_.CallAtEndOfTurn();
-}
-
-void TcpConnection::TellDrain() {
-  if (is_.state != State::kOpen || is_.failing) return;
-  ++in_handler_;
-  handler_->OnDrain(*this);
-  --in_handler_;
-  SettleLater();
 }
 
 void TcpConnection::PauseReading() {

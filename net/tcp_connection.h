@@ -58,11 +58,13 @@ namespace millrace {
 class TcpConnection final : public IoHandler, private TimerEntry, private ListLink<TcpConnection> {
  public:
   // For ConnectionTable, which also calls Start(), once. Without a `transport` it is a plain one
-  // over `socket`.
+  // over `socket`. `listener`: which of the server's it came to.
   TcpConnection(ConnectionOwner& owner, Socket socket, std::unique_ptr<Transport> transport,
-                SocketAddress peer, std::unique_ptr<ConnectionHandler> handler);
+                SocketAddress peer, std::unique_ptr<ConnectionHandler> handler,
+                uint16_t listener = 0);
   void Start() LOOP_ONLY;
-  // Tells the handler OnDrain(), if it is open.
+  // Tells the handler OnDrain(), once: now, or when it has opened. From then on its idle time is
+  // the owner's drain_idle_ms(), and being idle half-closes it; see TcpServer::Drain().
   void TellDrain() LOOP_ONLY;
   // Ends it at once, telling the handler.
   void EndNow(CloseCause cause, const absl::Status& why) LOOP_ONLY;
@@ -107,6 +109,8 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   // Null once closed.
   Transport* transport() LOOP_ONLY { return closed() ? nullptr : &wire(); }
   const SocketAddress& peer_address() const { return peer_; }
+  // Where in TcpServer::addresses() it was accepted; 0 for a client's.
+  uint16_t listener() const { return listener_; }
   absl::StatusOr<SocketAddress> local_address() LOOP_ONLY;
 
   bool closed() const LOOP_ONLY { return is_.state == State::kClosed; }
@@ -213,6 +217,10 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   void EnsureMessageTimer() LOOP_ONLY;
   CloseReason CheckDeadlines(MonotonicTime& next) LOOP_ONLY;
   CloseReason CheckProgress(MonotonicTime& next) LOOP_ONLY;
+  void TellHandlerDrain() LOOP_ONLY;
+  void EndIdleInDrain() LOOP_ONLY;
+  bool is_busy() const LOOP_ONLY;
+  MonotonicTime NextLookInDrain() const LOOP_ONLY;
 
   ConnectionOwner& owner_;
   PlainTransport plain_;
@@ -230,8 +238,10 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   bool told_open_ : 1 = false;
   bool settles_later_ : 1 = false;
   bool resets_ : 1 = false;
+  bool drains_ : 1 = false;               // TellDrain() was called.
   CloseCause cause_ = CloseCause::kNone;  // Before it has ended, who began to end it.
   uint16_t error_ = 0;
+  const uint16_t listener_;
 
   const SocketAddress peer_;
 };

@@ -84,6 +84,7 @@ CloseReason TcpConnection::CheckDeadlines(MonotonicTime& next) {
   if (reads && passed(std::max(last_read_, own.read_from), own.read_ms)) {
     return Overdue(CloseCause::kReadTimeout, "no input for ", own.read_ms);
   }
+  next = std::min(next, NextLookInDrain());
   const MonotonicTime idle_since = std::max({last_read_, last_write_, own.idle_from});
   if (!passed(idle_since, own.idle_ms)) return {};
   return Overdue(CloseCause::kIdleTimeout, "idle for ", own.idle_ms);
@@ -135,9 +136,47 @@ void TcpConnection::OnTimer() {
   Note(FlightEvent::kTimer);
   MonotonicTime next;
   CloseReason why = CheckDeadlines(next);
-  if (why.cause == CloseCause::kNone) return loop().timers().ArmAt(*this, next);
-  Fail(why.cause, std::move(why.status));
+  const bool overdue = why.cause != CloseCause::kNone;
+  if (!overdue && next > loop().now()) return loop().timers().ArmAt(*this, next);
+  overdue ? Fail(why.cause, std::move(why.status)) : EndIdleInDrain();
   Settle();
+  if (!closed()) EnsureTimer();
+}
+
+void TcpConnection::TellDrain() {
+  const bool first = !drains_;
+  drains_ = true;
+  if (closed() || is_.state == State::kHandshaking) return;  // Shake() tells it when it is open.
+  if (first) TellHandlerDrain();
+  SettleLater();
+  if (!closed()) EnsureTimer();
+}
+
+void TcpConnection::TellHandlerDrain() {
+  if (is_.state != State::kOpen || is_.failing) return;
+  ++in_handler_;
+  handler_->OnDrain(*this);
+  --in_handler_;
+}
+
+void TcpConnection::EndIdleInDrain() {
+  is_.ends_write = true;
+  if (cause_ == CloseCause::kNone) cause_ = CloseCause::kDrainIdle;
+}
+
+// Something is on its way through it, or its handler works at something and does not read.
+bool TcpConnection::is_busy() const {
+  return !output_.empty() || input_ != nullptr || is_.pauses > 0;
+}
+
+// When it will have been idle for long enough to be half-closed, if nothing happens. While it is
+// busy, that it has come to rest is found out by looking again: when it did, it read or wrote.
+MonotonicTime TcpConnection::NextLookInDrain() const {
+  if (!drains_ || is_.state != State::kOpen || is_.ends_write || is_.peer_ended) {
+    return MonotonicTime::InfiniteFuture();
+  }
+  return After(is_busy() ? loop().now() : std::max(last_read_, last_write_),
+               owner_.drain_idle_ms());
 }
 
 // Each counts from now, and puts none of the others off.

@@ -31,9 +31,9 @@ class TcpServer::Control final : public IoHandler {
 
   void OnIo(Io) override LOOP_ONLY {}  // It watches nothing.
 
-  void Drain(absl::Duration grace, Closure done) LOOP_ONLY;
-  void OnShardDrained(size_t index) LOOP_ONLY;
-  void ResumeAccepting() LOOP_ONLY;
+  void Drain(const DrainOptions& options, DrainDone done) LOOP_ONLY;
+  void OnShardDrained(size_t index, const DrainReport& report) LOOP_ONLY;
+  void ResumeAccepting(Admission::Room room) LOOP_ONLY;
   // The server is going: no post finds this any more.
   void Forget() LOOP_ONLY { name_ = Registration(); }
 
@@ -43,25 +43,27 @@ class TcpServer::Control final : public IoHandler {
   TcpServer& server_;
   Registration name_;
   std::vector<bool> drained_;  // By part. One whose loop has ended is drained, too.
-  std::vector<Closure> done_;
+  DrainReport report_;         // Their sum.
+  std::vector<DrainDone> done_;
 };
 
 // The main loop's part first: after it, no more connections are handed to the others.
-void TcpServer::Control::Drain(absl::Duration grace, Closure done) {
+void TcpServer::Control::Drain(const DrainOptions& options, DrainDone done) {
   done_.push_back(std::move(done));
-  server_.parts_[0].shard->Drain(grace);
+  server_.parts_[0].shard->Drain(options);
   if (!name_.active()) return;  // A handler has destroyed the server.
   for (size_t i = 1; i < server_.parts_.size(); ++i) {
-    server_.parts_[i].loop.PostAlways([shard = server_.parts_[i].shard, grace] {
+    server_.parts_[i].loop.PostAlways([shard = server_.parts_[i].shard, options] {
       AssertOnLoop();
-      shard->Drain(grace);
+      shard->Drain(options);
     });
   }
   TellIfDone();
 }
 
-void TcpServer::Control::OnShardDrained(size_t index) {
+void TcpServer::Control::OnShardDrained(size_t index, const DrainReport& report) {
   drained_[index] = true;
+  report_ += report;
   TellIfDone();
 }
 
@@ -69,15 +71,18 @@ void TcpServer::Control::TellIfDone() {
   for (const bool drained : drained_) {
     if (!drained) return;
   }
-  for (Closure& done : std::exchange(done_, {})) server_.main_ref_.PostAlways(std::move(done));
+  for (DrainDone& done : std::exchange(done_, {})) {
+    server_.main_ref_.PostAlways(
+        [done = std::move(done), report = report_]() mutable { std::move(done)(report); });
+  }
 }
 
-void TcpServer::Control::ResumeAccepting() {
-  server_.parts_[0].shard->ResumeAccepting();
+void TcpServer::Control::ResumeAccepting(Admission::Room room) {
+  server_.parts_[0].shard->acceptors().Resume(room);
   for (size_t i = 1; i < server_.parts_.size(); ++i) {
-    server_.parts_[i].loop.PostAlways([shard = server_.parts_[i].shard] {
+    server_.parts_[i].loop.PostAlways([shard = server_.parts_[i].shard, room] {
       AssertOnLoop();
-      shard->ResumeAccepting();
+      shard->acceptors().Resume(room);
     });
   }
 }
@@ -88,6 +93,9 @@ absl::StatusOr<std::unique_ptr<TcpServer>> TcpServer::Start(EventLoop& main,
   AssertOnLoop();
   auto server = absl::WrapUnique(new TcpServer(main, workers, std::move(options)));
   MILLRACE_RETURN_IF_ERROR(server->CheckOptions());
+  const Options& checked = server->options_;
+  server->settings_->admission.emplace(checked.admission, checked.connections_max,
+                                       checked.addresses.size() + checked.listeners.size());
   MILLRACE_RETURN_IF_ERROR(server->MakeParts());
   MILLRACE_RETURN_IF_ERROR(server->Listen());
   return server;
@@ -111,24 +119,29 @@ absl::Status TcpServer::CheckOptions() const {
   if (options_.accepting == Accepting::kOnEachWorker && workers_ == nullptr) {
     return absl::InvalidArgumentError("without workers only the main loop can accept");
   }
+  if (options_.addresses.size() + options_.listeners.size() > kListenersMax) {
+    return absl::InvalidArgumentError("too many addresses to listen at");
+  }
+  MILLRACE_RETURN_IF_ERROR(options_.admission.Check());
   return options_.limits.Check();
 }
 
 std::unique_ptr<ServerShard> TcpServer::MakeShard(EventLoop& loop, size_t index) {
   ServerShard::Listeners listeners = {
-      .on_connection_end = [this] { OnConnectionEnd(); },
+      .on_room = [this](Admission::Room room) { TellRoom(room); },
       .on_drained =
-          [main = main_ref_, token = control_->token(), index] {
-            Control::Reach(main, token, [index](Control& control) {
+          [main = main_ref_, token = control_->token(), index](const DrainReport& report) {
+            Control::Reach(main, token, [index, report](Control& control) {
               AssertOnLoop();
-              control.OnShardDrained(index);
+              control.OnShardDrained(index, report);
             });
           },
   };
   if (index > 0) listeners.on_destroyed = [this] { OnShardGone(); };
-  return std::make_unique<ServerShard>(
-      loop, ServerShard::Plan{options_.handler, options_.transport, options_.limits},
-      *parts_[index].counters, std::move(listeners));
+  return std::make_unique<ServerShard>(loop,
+                                       ServerShard::Plan{options_.handler, options_.transport,
+                                                         options_.limits, *settings_->admission},
+                                       *parts_[index].counters, std::move(listeners));
 }
 
 // Has `work` done on the part's loop, and waits for its answer.
@@ -179,68 +192,60 @@ absl::Status TcpServer::Listen() {
 
 absl::Status TcpServer::ListenOnOne(Socket listener) {
   MILLRACE_ASSIGN_OR_RETURN(SocketAddress address, listener.LocalAddress());
+  const auto number = static_cast<uint16_t>(addresses_.size());
   addresses_.push_back(std::move(address));
-  if (parts_.size() == 2) return ListenOnWorker(parts_[1], std::move(listener));
-  return parts_[0].shard->Listen(std::move(listener),
-                                 [this](Socket socket, const SocketAddress& peer) {
-                                   AssertOnLoop();
-                                   HandOff(std::move(socket), peer);
-                                 });
+  if (parts_.size() == 2) return ListenOnWorker(parts_[1], std::move(listener), number);
+  return parts_[0].shard->acceptors().Add(std::move(listener), number,
+                                          [this, number](Socket socket, const SocketAddress& peer) {
+                                            AssertOnLoop();
+                                            HandOff(std::move(socket), peer, number);
+                                          });
 }
 
 // The first one settles the port, if the kernel is to choose it.
 absl::Status TcpServer::ListenOnWorkers(const SocketAddress& address) {
   ListenOptions options = options_.listen;
   options.reuse_port = true;
+  const auto number = static_cast<uint16_t>(addresses_.size());
   SocketAddress real = address;
   for (size_t i = 1; i < parts_.size(); ++i) {
     MILLRACE_ASSIGN_OR_RETURN(Socket listener, ListenAt(real, options));
     MILLRACE_ASSIGN_OR_RETURN(real, listener.LocalAddress());
-    MILLRACE_RETURN_IF_ERROR(ListenOnWorker(parts_[i], std::move(listener)));
+    MILLRACE_RETURN_IF_ERROR(ListenOnWorker(parts_[i], std::move(listener), number));
   }
   addresses_.push_back(std::move(real));
   return absl::OkStatus();
 }
 
-absl::Status TcpServer::ListenOnWorker(Part& part, Socket listener) {
+absl::Status TcpServer::ListenOnWorker(Part& part, Socket listener, uint16_t number) {
   ServerShard& shard = *part.shard;
   return Ask(part, [&](EventLoop&) {
     AssertOnLoop();
-    return shard.Listen(std::move(listener),
-                        [this, &shard](Socket socket, const SocketAddress& peer) {
-                          AssertOnLoop();
-                          if (Admit(shard)) shard.Open(std::move(socket), peer);
-                        });
+    return shard.acceptors().Add(std::move(listener), number,
+                                 [&shard, number](Socket socket, const SocketAddress& peer) {
+                                   AssertOnLoop();
+                                   shard.Open(std::move(socket), peer, number);
+                                 });
   });
 }
 
-void TcpServer::HandOff(Socket socket, const SocketAddress& peer) {
+void TcpServer::HandOff(Socket socket, const SocketAddress& peer, uint16_t listener) {
   ServerShard& main_shard = *parts_[0].shard;
-  if (!Admit(main_shard)) return;
-  if (parts_.size() == 1) return main_shard.Open(std::move(socket), peer);
+  if (parts_.size() == 1) return main_shard.Open(std::move(socket), peer, listener);
   const Part& part = parts_[1 + next_worker_++ % (parts_.size() - 1)];
   const bool posted =
-      part.loop.Post([shard = part.shard, socket = std::move(socket), peer]() mutable {
+      part.loop.Post([shard = part.shard, socket = std::move(socket), peer, listener]() mutable {
         AssertOnLoop();
-        shard->Open(std::move(socket), peer);
+        shard->Open(std::move(socket), peer, listener);
       });
-  if (!posted) OnConnectionEnd();
+  if (!posted) main_shard.GiveUp(peer, listener);
 }
 
-// Several workers may reach the cap at once; who comes too late gives its place back.
-bool TcpServer::Admit(ServerShard& acceptor) {
-  const int64_t before = open_.fetch_add(1, std::memory_order_relaxed);
-  if (before + 1 >= options_.connections_max) acceptor.PauseAccepting();
-  if (before < options_.connections_max) return true;
-  OnConnectionEnd();
-  return false;
-}
-
-void TcpServer::OnConnectionEnd() {
-  if (open_.fetch_sub(1, std::memory_order_relaxed) != options_.connections_max) return;
-  Control::Reach(main_ref_, control_->token(), [](Control& control) {
+// By the main loop, which knows all the others. Any of them.
+void TcpServer::TellRoom(Admission::Room room) {
+  Control::Reach(main_ref_, control_->token(), [room](Control& control) {
     AssertOnLoop();
-    control.ResumeAccepting();
+    control.ResumeAccepting(room);
   });
 }
 
@@ -248,11 +253,13 @@ void TcpServer::OnShardGone() {
   if (shards_left_.fetch_sub(1, std::memory_order_acq_rel) == 1) shards_are_gone_.Notify();
 }
 
-void TcpServer::Drain(absl::Duration grace, Closure done) {
+// Nobody is let in from this moment on, though it takes two posts to tell all loops.
+void TcpServer::Drain(const DrainOptions& options, DrainDone done) {
+  settings_->admission->End();
   Control::Reach(main_ref_, control_->token(),
-                 [grace, done = std::move(done)](Control& control) mutable {
+                 [options, done = std::move(done)](Control& control) mutable {
                    AssertOnLoop();
-                   control.Drain(grace, std::move(done));
+                   control.Drain(options, std::move(done));
                  });
 }
 
@@ -283,7 +290,7 @@ TcpServer::~TcpServer() {
 }
 
 TcpServer::Stats TcpServer::stats() const {
-  Stats stats = {.open = open_.load(std::memory_order_relaxed)};
+  Stats stats = {.open = settings_->admission->open()};
   for (const Part& part : parts_) {
     const AcceptCounters& accepting = part.counters->accepting;
     const ConnectionCounters& connections = part.counters->connections;
@@ -291,6 +298,12 @@ TcpServer::Stats TcpServer::stats() const {
     stats.accept_errors += accepting.errors.value();
     stats.accept_rests += accepting.rests.value();
     stats.refused += accepting.refused.value();
+    stats.refused_denied += accepting.refused_denied.value();
+    stats.refused_peer_full += accepting.refused_peer_full.value();
+    stats.refused_full += accepting.refused_full.value();
+    stats.pauses_full += accepting.pauses_full.value();
+    stats.pauses_listener_full += accepting.pauses_listener_full.value();
+    stats.pauses_rate += accepting.pauses_rate.value();
     stats.opened += connections.opened.value();
     stats.closed += connections.closed.value();
     stats.closed_on_error += connections.closed_on_error.value();

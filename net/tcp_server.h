@@ -20,6 +20,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -32,10 +33,12 @@
 #include "absl/time/time.h"
 #include "base/thread_role.h"
 #include "net/acceptor.h"
+#include "net/admission.h"
 #include "net/close_reason.h"
 #include "net/connection_handler.h"
 #include "net/connection_limits.h"
 #include "net/connection_owner.h"
+#include "net/drain.h"
 #include "net/event_loop.h"
 #include "net/event_loop_thread_pool.h"
 #include "net/io_handler.h"
@@ -64,8 +67,10 @@ class TcpServer {
     TransportFactory transport = {};  // Empty: plain.
     ConnectionLimits limits = {};
     ListenOptions listen = {};
-    // At the cap nothing is accepted, and who comes waits in the kernel's backlog.
+    // At the cap nothing is accepted, and who comes waits in the kernel's backlog until a few have
+    // ended.
     int connections_max = kConnectionsMax;
+    AdmissionOptions admission = {};  // Who may come, how many, and how fast.
     Accepting accepting = Accepting::kOnMainLoop;
   };
 
@@ -86,15 +91,25 @@ class TcpServer {
   // Where it listens, with real ports: those of Options::addresses, then those of the listeners.
   const std::vector<SocketAddress>& addresses() const { return addresses_; }
 
-  // Stops listening, tells handlers OnDrain(), waits `grace` for connections to end, and then
-  // closes the rest with DeadlineExceeded (resetting those that still have output). Then calls
-  // `done` on the main loop: after that no callback runs. Any thread. Again: the nearer end counts,
-  // and each `done` is called.
-  void Drain(absl::Duration grace, Closure done);
+  // Stops listening, tells handlers OnDrain(), ends our half of those connections that are or
+  // become idle, waits for the others, and when the grace is over closes the rest with
+  // DeadlineExceeded (resetting those that still have output). Then calls `done` on the main loop:
+  // after that no callback runs. Any thread. Again: the nearer times count, and each `done` is
+  // called.
+  using DrainDone = absl::AnyInvocable<void(const DrainReport& report) &&>;
+  void Drain(const DrainOptions& options, DrainDone done);
+  void Drain(absl::Duration grace, DrainDone done) { Drain({.grace = grace}, std::move(done)); }
 
   struct Stats {
     int64_t open = 0;  // Accepted and not ended, those under way to a worker too.
-    int64_t accepted = 0, accept_errors = 0, accept_rests = 0, refused = 0;
+    int64_t accepted = 0, accept_errors = 0, accept_rests = 0;
+    int64_t refused = 0;  // Out of descriptors. Not among those accepted, as the next three are.
+    int64_t refused_denied = 0;     // By AdmissionOptions::allow and deny.
+    int64_t refused_peer_full = 0;  // By connections_per_peer_max.
+    int64_t refused_full = 0;  // In the moment when the last place was taken, or a drain began.
+    // Times that a listener paused: for connections_max, connections_per_listener_max, and the
+    // accept rate.
+    int64_t pauses_full = 0, pauses_listener_full = 0, pauses_rate = 0;
     int64_t opened = 0, closed = 0, closed_on_error = 0, failed_to_open = 0;
     int64_t bytes_read = 0, bytes_written = 0;
     std::array<int64_t, kCloseCauses> ended = {};  // Closed or failed to open, by CloseCause.
@@ -122,6 +137,7 @@ class TcpServer {
   struct Settings final : Deferred {
     explicit Settings(Options given) : options(std::move(given)) {}
     Options options;
+    std::optional<Admission> admission;  // Of options that were found good.
   };
 
   TcpServer(EventLoop& main, EventLoopThreadPool* workers, Options options);
@@ -133,11 +149,9 @@ class TcpServer {
   absl::Status Listen() LOOP_ONLY;
   absl::Status ListenOnOne(Socket listener) LOOP_ONLY;
   absl::Status ListenOnWorkers(const SocketAddress& address) LOOP_ONLY;
-  absl::Status ListenOnWorker(Part& part, Socket listener) LOOP_ONLY;
-  void HandOff(Socket socket, const SocketAddress& peer) LOOP_ONLY;
-  // Counts one more. False at the cap: then it is not counted, and must go.
-  bool Admit(ServerShard& acceptor) LOOP_ONLY;
-  void OnConnectionEnd();
+  absl::Status ListenOnWorker(Part& part, Socket listener, uint16_t number) LOOP_ONLY;
+  void HandOff(Socket socket, const SocketAddress& peer, uint16_t listener) LOOP_ONLY;
+  void TellRoom(Admission::Room room);
   void OnShardGone();
 
   EventLoop& main_;
@@ -149,7 +163,6 @@ class TcpServer {
   std::vector<Part> parts_;  // The main loop's, then the workers'. Does not change once started.
   size_t next_worker_ = 0;
   std::unique_ptr<Control> control_;
-  std::atomic<int64_t> open_{0};
 
   // Those on workers, and one for this: who takes it to zero tells.
   std::atomic<int> shards_left_{1};

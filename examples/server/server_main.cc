@@ -18,6 +18,7 @@
 #include "base/async_log_sink.h"
 #include "base/status_macros.h"
 #include "base/thread_role.h"
+#include "net/drain.h"
 #include "net/limits.h"
 #include "net/poller.h"
 #include "net/poller_named.h"
@@ -78,7 +79,10 @@ class Ending {
     LOG(INFO) << program_.name << ": " << strsignal(number) << ": draining "
               << server_->stats().open << " connections, for " << grace_ << " at most";
     if (program_.on_drain) program_.on_drain();
-    server_->Drain(grace_, [this] { main_.Stop(); });
+    server_->Drain({.grace = grace_}, [this](const DrainReport& report) {
+      LOG(INFO) << program_.name << ": drained " << report;
+      main_.Stop();
+    });
   }
 
  private:

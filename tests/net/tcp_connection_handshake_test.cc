@@ -218,6 +218,17 @@ TEST_F(TcpConnectionHandshakeTest, ATableThatGoesTakesIt) {
   ExpectFailedToOpen();
 }
 
+TEST_F(TcpConnectionHandshakeTest, InADrainItIsToldWhenItHasOpened) {
+  ceremony_.handshake = {kRead};
+  Peer peer = Open();
+  table().TellDrain();
+  EXPECT_FALSE(log_.opened());
+  peer.Send("1");
+  ASSERT_TRUE(StepUntil([&] { return log_.events.size() >= 2; }));
+  EXPECT_EQ(log_.events[0], "open");
+  EXPECT_EQ(log_.events[1], "drain");
+}
+
 TEST_F(TcpConnectionHandshakeTest, AStalledOneTimesOut) {
   limits_.handshake_timeout = absl::Seconds(10);
   limits_.idle_timeout = limits_.read_timeout = absl::Seconds(2);

@@ -98,6 +98,13 @@ void OurHalfClosesFirst(Test& test) {
   test.peer().Close();
 }
 
+void ItIsIdleInADrain(Test& test) {
+  test.OpenOne();
+  test.table().TellDrain(absl::Seconds(1));
+  test.loop_.Advance(absl::Seconds(1));
+  test.peer().Close();
+}
+
 void WeGoOnAfterThePeersEnd(Test& test) {
   test.log().on_end = [](TcpConnection&, Buffer&) {};
   test.OpenOne();
@@ -255,6 +262,8 @@ const EndCase kEnds[] = {
     {"PeerEndsFirst", PeerEndsFirst, CloseCause::kPeerEnded, 0, "peer: ended"},
     {"HandlerClosesFirst", HandlerClosesFirst, CloseCause::kHandlerClosed, 0, "handler: closed"},
     {"OurHalfClosesFirst", OurHalfClosesFirst, CloseCause::kHandlerClosed, 0, "handler: closed"},
+    {"ItIsIdleInADrain", ItIsIdleInADrain, CloseCause::kDrainIdle, 0,
+     "server: drained it when idle"},
     {"WeGoOnAfterThePeersEnd", WeGoOnAfterThePeersEnd, CloseCause::kPeerEnded, 0, "peer: ended"},
     {"PeerResets", PeerResets, CloseCause::kPeerReset, ECONNRESET, "peer: reset (ECONNRESET)"},
     {"AReadFindsNoRoute", AReadFindsNoRoute, CloseCause::kPeerLost, EHOSTUNREACH,

@@ -1,29 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/tcp_server.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <map>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "net/acceptor.h"
 #include "net/close_reason.h"
+#include "net/drain.h"
 #include "net/event_loop.h"
 #include "net/event_loop_thread_pool.h"
 #include "net/function_handler.h"
 #include "net/socket_address.h"
 #include "net/tcp_connection.h"
+#include "tests/net/tcp_server_fixture.h"
 #include "tests/support/fault_injection.h"
 #include "tests/support/peer.h"
 #include "tests/support/test_loop.h"
@@ -32,79 +29,6 @@ namespace millrace {
 namespace {
 
 using ::testing::HasSubstr;
-
-// What the handlers of all loops write down.
-struct Tally {
-  std::atomic<int> opened{0}, drained{0}, closed{0};
-  std::atomic<int> cancelled{0}, timed_out{0}, orderly{0};
-  std::atomic<bool> may_call{true};  // False once a test has been promised silence.
-};
-
-class EchoHandler final : public ConnectionHandler {
- public:
-  explicit EchoHandler(Tally& tally) : tally_(tally) {}
-  void OnOpen(TcpConnection&) override {
-    EXPECT_TRUE(tally_.may_call);
-    ++tally_.opened;
-  }
-  void OnData(TcpConnection& conn, Buffer& input) override {
-    EXPECT_TRUE(tally_.may_call);
-    conn.Send(std::move(input));
-  }
-  void OnDrain(TcpConnection&) override { ++tally_.drained; }
-  void OnClose(TcpConnection&, const absl::Status& why) override {
-    EXPECT_TRUE(tally_.may_call);
-    if (why.ok()) ++tally_.orderly;
-    if (absl::IsCancelled(why)) ++tally_.cancelled;
-    if (absl::IsDeadlineExceeded(why)) ++tally_.timed_out;
-    ++tally_.closed;
-  }
-
- private:
-  Tally& tally_;
-};
-
-// With 0 workers the main loop does all.
-class TcpServerTest : public ::testing::TestWithParam<int> {
- protected:
-  void SetUp() override {
-    if (GetParam() > 0) workers_ = EventLoopThreadPool::Start({.threads = GetParam()}).value();
-  }
-  TcpServer::Options Options() {
-    return {.addresses = {SocketAddress::Loopback(0)},
-            .handler = [this] { return std::make_unique<EchoHandler>(tally_); }};
-  }
-  void Start(TcpServer::Options options) {
-    server_ = TcpServer::Start(*main_, workers_.get(), std::move(options)).value();
-  }
-  void Start() { Start(Options()); }
-  Peer Connect() { return Peer::ConnectedTo(server_->addresses()[0]); }
-  std::vector<Peer> ConnectMany(int count) {
-    std::vector<Peer> peers;
-    const int before = tally_.opened;
-    for (int i = 0; i < count; ++i) peers.push_back(Connect());
-    EXPECT_TRUE(main_.StepUntil([&] { return tally_.opened >= before + count; }));
-    return peers;
-  }
-  bool Until(absl::FunctionRef<bool()> done) { return main_.StepUntil(done); }
-  std::string Receive(Peer& peer, size_t n) {
-    std::string received;
-    Until([&] {
-      received += peer.ReceiveSome();
-      return received.size() >= n || peer.ended() || peer.was_reset();
-    });
-    return received;
-  }
-  void Drain(absl::Duration grace) {
-    server_->Drain(grace, [this] { drain_done_ = true; });
-  }
-
-  Tally tally_;
-  TestLoop main_;
-  std::unique_ptr<EventLoopThreadPool> workers_;
-  std::unique_ptr<TcpServer> server_;
-  bool drain_done_ = false;
-};
 
 INSTANTIATE_TEST_SUITE_P(Workers, TcpServerTest, ::testing::Values(0, 1, 2, 3),
                          ::testing::PrintToStringParamName());
@@ -303,82 +227,6 @@ TEST_P(TcpServerTest, MainLoopMayHaveEnded) {
   EXPECT_EQ(tally_.opened, tally_.closed);
 }
 
-TEST_P(TcpServerTest, DrainWithoutConnectionsIsDoneAtOnce) {
-  Start();
-  Drain(absl::Seconds(10));
-  EXPECT_TRUE(Until([&] { return drain_done_; }));
-}
-
-TEST_P(TcpServerTest, DrainStopsListeningAndWaitsForSessionsToEnd) {
-  Start();
-  std::vector<Peer> peers = ConnectMany(3);
-  Drain(absl::Hours(1));
-  ASSERT_TRUE(Until([&] { return tally_.drained == 3; }));
-  Socket late = Socket::Create(AF_INET).value();
-  EXPECT_FALSE(late.Connect(server_->addresses()[0]).ok() && late.TakeError().ok());
-  peers[0].Send("still served");
-  EXPECT_EQ(Receive(peers[0], 12), "still served");
-  EXPECT_FALSE(drain_done_);
-  for (Peer& peer : peers) peer.CloseWrite();
-  EXPECT_TRUE(Until([&] { return drain_done_; }));
-  EXPECT_EQ(tally_.orderly, 3);
-  tally_.may_call = false;
-}
-
-TEST_P(TcpServerTest, DrainAbortsWhoIsLeftWhenTheGraceIsOver) {
-  Start();
-  const std::vector<Peer> peers = ConnectMany(3);
-  Drain(absl::Milliseconds(1));
-  ASSERT_TRUE(Until([&] {
-    main_.clock().Advance(absl::Milliseconds(1));  // The workers' clocks are the system's.
-    return drain_done_;
-  }));
-  EXPECT_EQ(tally_.timed_out, 3);
-  EXPECT_EQ(server_->stats().open, 0);
-  tally_.may_call = false;
-}
-
-TEST_P(TcpServerTest, SecondDrainMayHurryAndBothAreTold) {
-  Start();
-  const std::vector<Peer> peers = ConnectMany(2);
-  int done = 0;
-  server_->Drain(absl::Hours(1), [&] { ++done; });
-  server_->Drain(absl::Milliseconds(1), [&] { ++done; });
-  EXPECT_TRUE(Until([&] {
-    main_.clock().Advance(absl::Milliseconds(1));
-    return done == 2;
-  }));
-  server_->Drain(absl::Hours(1), [&] { ++done; });
-  EXPECT_TRUE(Until([&] { return done == 3; }));
-}
-
-TEST_P(TcpServerTest, DrainFromAnotherThread) {
-  Start();
-  std::thread([&] { Drain(absl::Seconds(10)); }).join();
-  EXPECT_TRUE(Until([&] { return drain_done_; }));
-}
-
-TEST_P(TcpServerTest, DrainAndDestroyAtOnce) {
-  for (int round = 0; round < 20; ++round) {
-    Start();
-    const std::vector<Peer> peers = ConnectMany(3);
-    Drain(absl::Hours(1));
-    main_.Steps(round % 3);
-    server_.reset();
-    EXPECT_EQ(tally_.opened, tally_.closed);
-  }
-}
-
-TEST_P(TcpServerTest, DrainedWorkersThatStopCountAsDone) {
-  if (workers_ == nullptr) return;
-  Start();
-  const std::vector<Peer> peers = ConnectMany(3);
-  Drain(absl::Hours(1));
-  main_.Steps(2);
-  workers_->Stop();
-  EXPECT_TRUE(Until([&] { return drain_done_; }));
-}
-
 // What ends or resumes something must get through, however full the mailboxes are.
 TEST(TcpServerFullMailboxTest, StillResumesDrainsAndEnds) {
   TestLoop main({.posts_max = 1});
@@ -401,7 +249,7 @@ TEST(TcpServerFullMailboxTest, StillResumesDrainsAndEnds) {
   ASSERT_TRUE(main.StepUntil([&] { return tally.opened == 2; }));
   fill();
   bool done = false;
-  server->Drain(absl::Milliseconds(1), [&] { done = true; });
+  server->Drain(absl::Milliseconds(1), [&](const DrainReport&) { done = true; });
   EXPECT_TRUE(main.StepUntil([&] { return done; }));
   fill();
   server.reset();
@@ -442,7 +290,7 @@ TEST(TcpServerOnMainTest, MayBeDestroyedInsideEachCallback) {
     for (int i = 0; i < 3; ++i) peers.push_back(Peer::ConnectedTo(server->addresses()[0]));
     for (Peer& peer : peers) peer.Send("x");
     main.Steps(8);
-    if (server != nullptr) server->Drain(absl::Hours(1), [] {});
+    if (server != nullptr) server->Drain(absl::Hours(1), [](const DrainReport&) {});
     main.Steps(2);
     for (Peer& peer : peers) {
       if (where == "end" || where == "close") peer.CloseWrite();
@@ -475,7 +323,7 @@ TEST(TcpServerReusePortTest, EachWorkerAcceptsForItself) {
   }
   EXPECT_TRUE(main.StepUntil([&] { return tally.opened == tally.closed; }));
   bool done = false;
-  server->Drain(absl::Seconds(10), [&] { done = true; });
+  server->Drain(absl::Seconds(10), [&](const DrainReport&) { done = true; });
   EXPECT_TRUE(main.StepUntil([&] { return done; }));
   EXPECT_EQ(server->stats().open, 0);
 }
