@@ -50,8 +50,8 @@ ServerShard::~ServerShard() {
   AssertOnLoop();
   CutOff(absl::CancelledError("the server's loop has ended"), CloseCause::kOwnerGone);
   acceptors_.StopListening();
-  const DrainReport report = draining_ ? Report() : DrainReport();
-  if (listeners_.on_drained) std::exchange(listeners_.on_drained, nullptr)(report);
+  // After End() the counters may be gone.
+  if (listeners_.on_drained) listeners_.on_drained(draining_ ? Report() : DrainReport());
   if (!listeners_.on_destroyed) return;
   loop_.DestroyLater(std::make_unique<CallWhenDestroyed>(std::move(listeners_.on_destroyed)));
 }
