@@ -2,7 +2,6 @@
 #include "net/acceptor.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -31,29 +30,14 @@ bool IsExhaustion(int error) {
 // The socket is no listener, or none any more. It will not get better, but spinning would not help.
 bool IsHopeless(int error) { return error == EBADF || error == EINVAL || error == ENOTSOCK; }
 
-// An abstract Unix address has no file.
-bool HasFile(const SocketAddress& address) {
-  return address.is_unix() && !address.unix_path().empty() && address.unix_path()[0] != '@';
-}
-
-std::optional<std::pair<uint64_t, uint64_t>> FileOf(const SocketAddress& address) {
-  struct stat info;
-  if (!HasFile(address)) return std::nullopt;
-  if (lstat(std::string(address.unix_path()).c_str(), &info) != 0) return std::nullopt;
-  if (!S_ISSOCK(info.st_mode)) return std::nullopt;
-  return std::pair<uint64_t, uint64_t>(info.st_dev, info.st_ino);
-}
-
 // A server that was killed leaves its file behind, and bind(2) would refuse for ever. Connecting
 // tells whether anybody listens: then the file is not touched.
 void RemoveStaleFile(const SocketAddress& address) {
-  if (!FileOf(address)) return;
+  SocketFile file = SocketFile::Of(address);
+  if (!file.exists()) return;
   absl::StatusOr<Socket> probe = Socket::CreateFor(address);
-  if (!probe.ok()) return;
   // Refused, and not that its queue is full.
-  if (absl::IsUnavailable(probe->Connect(address).status())) {
-    unlink(std::string(address.unix_path()).c_str());
-  }
+  if (!probe.ok() || !absl::IsUnavailable(probe->Connect(address).status())) file.Leave();
 }
 
 absl::Status Configure(Socket& socket, const SocketAddress& address, const ListenOptions& options) {
@@ -68,7 +52,7 @@ absl::Status Configure(Socket& socket, const SocketAddress& address, const Liste
 }  // namespace
 
 absl::StatusOr<Socket> ListenAt(const SocketAddress& address, const ListenOptions& options) {
-  if (HasFile(address)) RemoveStaleFile(address);
+  RemoveStaleFile(address);
   MILLRACE_ASSIGN_OR_RETURN(Socket socket, Socket::CreateFor(address));
   MILLRACE_RETURN_IF_ERROR(Configure(socket, address, options));
   MILLRACE_RETURN_IF_ERROR(socket.Bind(address));
@@ -78,10 +62,10 @@ absl::StatusOr<Socket> ListenAt(const SocketAddress& address, const ListenOption
 }
 
 Acceptor::Acceptor(EventLoop& loop, Socket listener, SocketAddress address, OnAccept on_accept,
-                   AcceptCounters* counters)
+                   AcceptCounters* counters, SocketFile file)
     : listener_(std::move(listener)),
       address_(std::move(address)),
-      file_(FileOf(address_)),
+      file_(std::move(file)),
       on_accept_(std::move(on_accept)),
       reserve_(OpenReserve()),
       rest_timer_(loop.timers(),
@@ -96,15 +80,16 @@ absl::StatusOr<std::unique_ptr<Acceptor>> Acceptor::Listen(EventLoop& loop,
                                                            const ListenOptions& options,
                                                            OnAccept on_accept) {
   MILLRACE_ASSIGN_OR_RETURN(Socket listener, ListenAt(address, options));
-  return Adopt(loop, std::move(listener), std::move(on_accept));
+  return Adopt(loop, std::move(listener), std::move(on_accept), nullptr, SocketFile::Of(address));
 }
 
 absl::StatusOr<std::unique_ptr<Acceptor>> Acceptor::Adopt(EventLoop& loop, Socket listener,
                                                           OnAccept on_accept,
-                                                          AcceptCounters* counters) {
+                                                          AcceptCounters* counters,
+                                                          SocketFile file) {
   MILLRACE_ASSIGN_OR_RETURN(SocketAddress address, listener.LocalAddress());
-  auto acceptor = absl::WrapUnique(
-      new Acceptor(loop, std::move(listener), std::move(address), std::move(on_accept), counters));
+  auto acceptor = absl::WrapUnique(new Acceptor(loop, std::move(listener), std::move(address),
+                                                std::move(on_accept), counters, std::move(file)));
   MILLRACE_ASSIGN_OR_RETURN(acceptor->registration_,
                             loop.Watch(acceptor->listener_.fd(), Io::kRead, *acceptor));
   return acceptor;
@@ -118,10 +103,11 @@ Acceptor::~Acceptor() {
 void Acceptor::StopListening() {
   if (!listener_.valid()) return;
   rest_timer_.Cancel();
-  registration_.EndBeforeClose();
+  // Not EndBeforeClose(): another process may share the socket (it gave it to us, or took it over),
+  // and then closing ours does not take it out of epoll, which would wake us for ever after.
+  registration_ = Registration();
   listener_ = Socket();
-  // Somebody may have put another socket in its place; that one is theirs.
-  if (file_ && FileOf(address_) == file_) unlink(std::string(address_.unix_path()).c_str());
+  file_.Remove();
 }
 
 bool Acceptor::may_accept() const { return listener_.valid() && !paused_ && !rest_timer_.armed(); }

@@ -17,7 +17,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
@@ -29,6 +28,7 @@
 #include "net/limits.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
+#include "net/socket_file.h"
 #include "net/timer_wheel.h"
 
 namespace millrace {
@@ -68,12 +68,14 @@ class Acceptor final : public IoHandler {
                                                           const ListenOptions& options,
                                                           OnAccept on_accept) LOOP_ONLY;
   // Of a socket that listens already, non-blocking: inherited, or made by ListenAt(). Counts in
-  // `counters`, if given, which then must outlive it and belong to the same loop.
-  static absl::StatusOr<std::unique_ptr<Acceptor>> Adopt(
-      EventLoop& loop, Socket listener, OnAccept on_accept,
-      AcceptCounters* counters = nullptr) LOOP_ONLY;
+  // `counters`, if given, which then must outlive it and belong to the same loop. Removes `file`
+  // when it stops; without one, that is left to whoever made the socket.
+  static absl::StatusOr<std::unique_ptr<Acceptor>> Adopt(EventLoop& loop, Socket listener,
+                                                         OnAccept on_accept,
+                                                         AcceptCounters* counters = nullptr,
+                                                         SocketFile file = {}) LOOP_ONLY;
   ~Acceptor() override;
-  // Closes the socket, and removes the file of a Unix one if it is still ours. Legal from inside
+  // Closes the socket, and removes the file of a Unix one if that is ours. Legal from inside
   // OnAccept, where destroying the acceptor is not.
   void StopListening() LOOP_ONLY;
 
@@ -96,7 +98,7 @@ class Acceptor final : public IoHandler {
 
  private:
   Acceptor(EventLoop& loop, Socket listener, SocketAddress address, OnAccept on_accept,
-           AcceptCounters* counters);
+           AcceptCounters* counters, SocketFile file);
 
   void OnIo(Io ready) override LOOP_ONLY;
   bool may_accept() const LOOP_ONLY;
@@ -109,7 +111,7 @@ class Acceptor final : public IoHandler {
 
   Socket listener_;
   const SocketAddress address_;
-  std::optional<std::pair<uint64_t, uint64_t>> file_;  // A Unix socket's: device and inode.
+  SocketFile file_;
   OnAccept on_accept_;
   OnError on_error_;
   MayAccept ask_first_;

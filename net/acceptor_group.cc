@@ -21,7 +21,8 @@ AcceptorGroup::AcceptorGroup(EventLoop& loop, Admission& admission, AcceptCounte
         }
       }) {}
 
-absl::Status AcceptorGroup::Add(Socket listener, uint16_t number, Acceptor::OnAccept on_admitted) {
+absl::Status AcceptorGroup::Add(Socket listener, SocketFile file, uint16_t number,
+                                Acceptor::OnAccept on_admitted) {
   MILLRACE_ASSIGN_OR_RETURN(std::unique_ptr<Acceptor> acceptor,
                             Acceptor::Adopt(
                                 loop_, std::move(listener),
@@ -31,7 +32,7 @@ absl::Status AcceptorGroup::Add(Socket listener, uint16_t number, Acceptor::OnAc
                                   if (Admit(socket, peer, number))
                                     on_admitted(std::move(socket), peer);
                                 },
-                                &counters_));
+                                &counters_, std::move(file)));
   doors_.push_back(std::make_unique<Door>(Door{std::move(acceptor), number}));
   Door& door = *doors_.back();
   door.acceptor->set_may_accept([this, &door] {

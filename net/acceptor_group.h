@@ -22,6 +22,7 @@
 #include "net/event_loop.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
+#include "net/socket_file.h"
 #include "net/timer_wheel.h"
 
 namespace millrace {
@@ -38,7 +39,9 @@ class AcceptorGroup {
 
   // Accepts at `listener`, the server's with this number. `on_admitted` gets those who are let in:
   // they have entered, so they must leave.
-  absl::Status Add(Socket listener, uint16_t number, Acceptor::OnAccept on_admitted) LOOP_ONLY;
+  // `file` is removed when it stops listening.
+  absl::Status Add(Socket listener, SocketFile file, uint16_t number,
+                   Acceptor::OnAccept on_admitted) LOOP_ONLY;
   // Lets those go on that have waited for this, if it is still so.
   void Resume(Admission::Room room) LOOP_ONLY;
   // For good. Legal from inside `on_admitted`.

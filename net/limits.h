@@ -175,8 +175,21 @@ inline constexpr absl::Duration kStallAnswerTimeout = absl::Milliseconds(100);
 // Calls in such a stack, the innermost. Coroutines and templates are deep, but the top tells.
 inline constexpr int kStallFramesMax = 64;
 
+// Listening sockets that a process inherits, or hands over to the next one. Far more than a server
+// has, and far below what the kernel lets through in one message (253).
+inline constexpr int kListenersMax = 64;
+// The message that comes with them: a title, and for each a word and the longest address.
+inline constexpr size_t kHandoverMessageBytesMax = size_t{8} << 10;
+// How long whoever connects to take sockets over may say nothing. It has its first word ready.
+inline constexpr absl::Duration kHandoverHelloTimeout = absl::Seconds(2);
+// How long it may then take until it serves. Others who would take over wait meanwhile.
+inline constexpr absl::Duration kHandoverReadyTimeout = absl::Seconds(30);
+// How long a new process waits for an answer of the old one, which may be in a long turn.
+inline constexpr absl::Duration kHandoverAnswerTimeout = absl::Seconds(10);
+
 static_assert(kStallThresholdMin <= kStallThreshold);
 static_assert(kPostsKeptMax <= kPostsMax);
+static_assert(kListenersMax * 128 <= kHandoverMessageBytesMax, "an address has 112 bytes at most");
 static_assert(kOutputBytesLow < kOutputBytesHigh && kOutputBytesHigh < kOutputBytesMax);
 static_assert(kBroadcastBytesPerTurnMax * 4 <= kBroadcastMemberOutputBytesMax,
               "a burst alone makes nobody slow");

@@ -181,21 +181,36 @@ absl::Status TcpServer::Listen() {
       MILLRACE_RETURN_IF_ERROR(ListenOnWorkers(address));
     } else {
       MILLRACE_ASSIGN_OR_RETURN(Socket listener, ListenAt(address, options_.listen));
-      MILLRACE_RETURN_IF_ERROR(ListenOnOne(std::move(listener)));
+      MILLRACE_RETURN_IF_ERROR(ListenOnOne(std::move(listener), SocketFile::Of(address)));
     }
   }
+  return AdoptListeners();
+}
+
+absl::Status TcpServer::AdoptListeners() {
+  size_t worker = 0;
   for (Socket& listener : options_.listeners) {
-    MILLRACE_RETURN_IF_ERROR(ListenOnOne(std::move(listener)));
+    if (options_.accepting == Accepting::kOnMainLoop) {
+      MILLRACE_RETURN_IF_ERROR(ListenOnOne(std::move(listener), {}));
+      continue;
+    }
+    MILLRACE_ASSIGN_OR_RETURN(SocketAddress address, listener.LocalAddress());
+    const auto number = static_cast<uint16_t>(addresses_.size());
+    addresses_.push_back(std::move(address));
+    Part& part = parts_[1 + worker++ % (parts_.size() - 1)];
+    MILLRACE_RETURN_IF_ERROR(ListenOnWorker(part, std::move(listener), {}, number));
   }
   return absl::OkStatus();
 }
 
-absl::Status TcpServer::ListenOnOne(Socket listener) {
+absl::Status TcpServer::ListenOnOne(Socket listener, SocketFile file) {
   MILLRACE_ASSIGN_OR_RETURN(SocketAddress address, listener.LocalAddress());
   const auto number = static_cast<uint16_t>(addresses_.size());
   addresses_.push_back(std::move(address));
-  if (parts_.size() == 2) return ListenOnWorker(parts_[1], std::move(listener), number);
-  return parts_[0].shard->acceptors().Add(std::move(listener), number,
+  if (parts_.size() == 2) {
+    return ListenOnWorker(parts_[1], std::move(listener), std::move(file), number);
+  }
+  return parts_[0].shard->acceptors().Add(std::move(listener), std::move(file), number,
                                           [this, number](Socket socket, const SocketAddress& peer) {
                                             AssertOnLoop();
                                             HandOff(std::move(socket), peer, number);
@@ -211,17 +226,18 @@ absl::Status TcpServer::ListenOnWorkers(const SocketAddress& address) {
   for (size_t i = 1; i < parts_.size(); ++i) {
     MILLRACE_ASSIGN_OR_RETURN(Socket listener, ListenAt(real, options));
     MILLRACE_ASSIGN_OR_RETURN(real, listener.LocalAddress());
-    MILLRACE_RETURN_IF_ERROR(ListenOnWorker(parts_[i], std::move(listener), number));
+    MILLRACE_RETURN_IF_ERROR(ListenOnWorker(parts_[i], std::move(listener), {}, number));
   }
   addresses_.push_back(std::move(real));
   return absl::OkStatus();
 }
 
-absl::Status TcpServer::ListenOnWorker(Part& part, Socket listener, uint16_t number) {
+absl::Status TcpServer::ListenOnWorker(Part& part, Socket listener, SocketFile file,
+                                       uint16_t number) {
   ServerShard& shard = *part.shard;
   return Ask(part, [&](EventLoop&) {
     AssertOnLoop();
-    return shard.acceptors().Add(std::move(listener), number,
+    return shard.acceptors().Add(std::move(listener), std::move(file), number,
                                  [&shard, number](Socket socket, const SocketAddress& peer) {
                                    AssertOnLoop();
                                    shard.Open(std::move(socket), peer, number);

@@ -47,6 +47,7 @@
 #include "net/server_shard.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
+#include "net/socket_file.h"
 #include "net/transport.h"
 
 namespace millrace {
@@ -62,7 +63,9 @@ class TcpServer {
 
   struct Options {
     std::vector<SocketAddress> addresses = {};  // Port 0: the kernel chooses; see addresses().
-    std::vector<Socket> listeners = {};         // These listen already, non-blocking: adopted.
+    // These listen already, non-blocking: adopted. Files of Unix ones are left to whoever made
+    // them. With kOnEachWorker the workers get them in turn.
+    std::vector<Socket> listeners = {};
     HandlerFactory handler = {};
     TransportFactory transport = {};  // Empty: plain.
     ConnectionLimits limits = {};
@@ -147,9 +150,11 @@ class TcpServer {
   absl::Status MakeParts() LOOP_ONLY;
   std::unique_ptr<ServerShard> MakeShard(EventLoop& loop, size_t index) LOOP_ONLY;
   absl::Status Listen() LOOP_ONLY;
-  absl::Status ListenOnOne(Socket listener) LOOP_ONLY;
+  absl::Status ListenOnOne(Socket listener, SocketFile file) LOOP_ONLY;
+  absl::Status AdoptListeners() LOOP_ONLY;
   absl::Status ListenOnWorkers(const SocketAddress& address) LOOP_ONLY;
-  absl::Status ListenOnWorker(Part& part, Socket listener, uint16_t number) LOOP_ONLY;
+  absl::Status ListenOnWorker(Part& part, Socket listener, SocketFile file,
+                              uint16_t number) LOOP_ONLY;
   void HandOff(Socket socket, const SocketAddress& peer, uint16_t listener) LOOP_ONLY;
   void TellRoom(Admission::Room room);
   void OnShardGone();
