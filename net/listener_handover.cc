@@ -15,7 +15,6 @@
 #include "base/unique_fd.h"
 #include "net/descriptor_message.h"
 #include "net/io_result.h"
-#include "net/socket_file.h"
 
 namespace millrace {
 namespace {
@@ -50,7 +49,6 @@ absl::StatusOr<std::unique_ptr<ListenerHandover>> ListenerHandover::Offer(EventL
     return absl::InvalidArgumentError(absl::StrCat(
         listeners.listeners().size(), " sockets cannot be handed over, only ", kListenersMax));
   }
-  MILLRACE_ASSIGN_OR_RETURN(const SocketAddress address, offer.LocalAddress());
   UniqueFd copy(fcntl(offer.fd(), F_DUPFD_CLOEXEC, 0));
   if (!copy.valid()) return absl::ErrnoToStatus(errno, "dup of a listening socket");
   auto handover =
@@ -62,7 +60,6 @@ absl::StatusOr<std::unique_ptr<ListenerHandover>> ListenerHandover::Offer(EventL
                         AssertOnLoop();
                         self->OnAccept(std::move(socket));
                       }));
-  handover->offer_file_ = SocketFile::Of(address);
   return handover;
 }
 

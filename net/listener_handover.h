@@ -37,6 +37,7 @@
 #include "net/listener_set.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
+#include "net/socket_file.h"
 #include "net/timer_wheel.h"
 
 namespace millrace {
@@ -60,12 +61,15 @@ class ListenerHandover final : public IoHandler {
   };
 
   // Offers `listeners`, at most kListenersMax, at `offer`, which listens already. Both outlive
-  // this; `listeners` does not change meanwhile. Its file is removed in the end, unless a new
-  // process listens there.
+  // this; `listeners` does not change meanwhile.
   static absl::StatusOr<std::unique_ptr<ListenerHandover>> Offer(EventLoop& loop, Socket offer,
                                                                  ListenerSet& listeners,
                                                                  Options options) LOOP_ONLY;
   ~ListenerHandover() override;
+
+  // The file of `offer` is ours: removed in the end, unless a new process listens there by then.
+  // Not before ListenerTakeover::Finish(), if it came from there.
+  void TakeFile() LOOP_ONLY { offer_file_ = SocketFile::Of(acceptor_->address()); }
 
   // Ends the offer. A process that holds the sockets by now keeps them, and hears that this one is
   // gone: then their files are left.

@@ -14,15 +14,22 @@
 
 #include "absl/log/log.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "base/async_log_sink.h"
 #include "base/status_macros.h"
 #include "base/thread_role.h"
+#include "examples/server/succession.h"
 #include "net/drain.h"
+#include "net/inherited_sockets.h"
 #include "net/limits.h"
 #include "net/poller.h"
 #include "net/poller_named.h"
+#include "net/service_notifier.h"
 #include "net/signal_watcher.h"
+#include "net/socket.h"
 #include "net/socket_address.h"
 #include "net/tcp_server.h"
 #include "tools/program/process.h"
@@ -35,7 +42,7 @@ constexpr int kThreadsMax = 1024;
 
 // What the flags say.
 struct Settings {
-  std::vector<SocketAddress> addresses;
+  Succession::Settings sockets;
   int threads = 0;
   std::string poller = "epoll";
   absl::Duration busy_poll = absl::ZeroDuration();
@@ -43,9 +50,9 @@ struct Settings {
 };
 
 void AddFlags(FlagSet& flags, Settings& settings, ServerProgram& program) {
-  settings.addresses = {SocketAddress::Loopback(program.port)};
+  settings.sockets.addresses = {SocketAddress::Loopback(program.port)};
   flags.AddAddresses(
-      "listen", settings.addresses,
+      "listen", settings.sockets.addresses,
       "where: 127.0.0.1:7007, [::1]:7007, *:7007 (all addresses) or unix:/path.sock; "
       "port 0 picks a free one; several separated by commas, or by several --listen");
   flags.AddInt("threads", settings.threads, 0, kThreadsMax,
@@ -61,23 +68,55 @@ void AddFlags(FlagSet& flags, Settings& settings, ServerProgram& program) {
                "how many at once; more wait until one ends");
   flags.AddDuration("drain_timeout", settings.drain_timeout, absl::ZeroDuration(),
                     "how long connections may go on after SIGTERM or SIGINT; inf: as they like");
+  flags.Add({.name = "takeover",
+             .value = "PATH",
+             .help =
+                 "takes the listening sockets over from the process that offers them at this "
+                 "Unix socket, if there is one, which then drains; and offers them there to the "
+                 "next one",
+             .read = [&settings](absl::string_view path) -> absl::Status {
+               MILLRACE_ASSIGN_OR_RETURN(settings.sockets.offer,
+                                         SocketAddress::Parse(absl::StrCat("unix:", path)));
+               return absl::OkStatus();
+             }});
   if (program.add_flags) program.add_flags(flags);
 }
 
-// The first signal ends the server in good order, the second one at once.
+// How the server ends in good order: by a signal, or because another process has taken its sockets
+// over. A second signal ends it at once.
 class Ending {
  public:
-  Ending(EventLoop& main, ServerProgram& program, absl::Duration grace)
-      : main_(main), program_(program), grace_(grace) {}
+  Ending(EventLoop& main, ServerProgram& program, ServiceNotifier& manager, absl::Duration grace)
+      : main_(main), program_(program), manager_(manager), grace_(grace) {}
 
-  // Until the main loop runs, signals wait: so it has one by then.
-  void set_server(TcpServer& server) { server_ = &server; }
+  // Until the main loop runs, signals wait: so it has these by then.
+  void set_server(TcpServer& server, Succession& succession) {
+    server_ = &server;
+    succession_ = &succession;
+  }
 
   void OnSignal(int number) LOOP_ONLY {
     // Nothing is told to anybody: who asks twice wants it to be gone.
-    if (std::exchange(begun_, true)) _exit(128 + number);
-    LOG(INFO) << program_.name << ": " << strsignal(number) << ": draining "
-              << server_->stats().open << " connections, for " << grace_ << " at most";
+    if (std::exchange(signalled_, true)) _exit(128 + number);
+    if (draining_) return;
+    manager_.Tell(
+        absl::StrCat("STOPPING=1\nSTATUS=draining ", server_->stats().open, " connections"));
+    succession_->End();
+    Drain(strsignal(number));
+  }
+
+  // The process number tells the service manager whom to follow from now on.
+  void OnHandedOver(pid_t successor) LOOP_ONLY {
+    manager_.Tell(absl::StrCat("MAINPID=", successor));
+    manager_.StopWatchdog();
+    Drain(absl::StrCat("process ", successor, " has taken over"));
+  }
+
+ private:
+  void Drain(absl::string_view why) LOOP_ONLY {
+    draining_ = true;
+    LOG(INFO) << program_.name << ": " << why << ": draining " << server_->stats().open
+              << " connections, for " << grace_ << " at most";
     if (program_.on_drain) program_.on_drain();
     server_->Drain({.grace = grace_}, [this](const DrainReport& report) {
       LOG(INFO) << program_.name << ": drained " << report;
@@ -85,21 +124,35 @@ class Ending {
     });
   }
 
- private:
   EventLoop& main_;
   ServerProgram& program_;
+  ServiceNotifier& manager_;
   const absl::Duration grace_;
   TcpServer* server_ = nullptr;
-  bool begun_ = false;
+  Succession* succession_ = nullptr;
+  bool signalled_ = false;
+  bool draining_ = false;
 };
 
-absl::Status Announce(const std::vector<SocketAddress>& addresses) {
+// Tells those who wait for it that it can be reached: people and scripts, and the service manager.
+absl::Status Announce(const Succession& succession, ServiceNotifier& manager) {
+  AssertOnLoop();
+  const std::vector<SocketAddress> addresses = succession.addresses();
   std::string lines;
   for (const SocketAddress& address : addresses) {
     absl::StrAppend(&lines, "listening on ", address, "\n");
   }
-  if (PrintOutput(lines)) return absl::OkStatus();
-  return absl::UnavailableError("stdout takes nothing");
+  const bool printed = PrintOutput(lines);
+  // With the old process gone, not to serve would be worse than not to say so.
+  if (!printed && succession.predecessor()) {
+    LOG(ERROR) << "stdout takes nothing";
+  } else if (!printed) {
+    return absl::UnavailableError("stdout takes nothing");
+  }
+  std::string state = absl::StrCat("READY=1\nSTATUS=listening on ", absl::StrJoin(addresses, ", "));
+  if (succession.predecessor()) absl::StrAppend(&state, "\nMAINPID=", getpid());
+  manager.Tell(state);
+  return absl::OkStatus();
 }
 
 void LogEnd(const ServerProgram& program, const TcpServer::Stats& stats) {
@@ -125,14 +178,30 @@ void CapConnections(ServerProgram& program, int64_t descriptors) {
   program.connections_max = static_cast<int>(room);
 }
 
+absl::StatusOr<std::unique_ptr<TcpServer>> StartServer(EventLoop& main,
+                                                       EventLoopThreadPool& workers,
+                                                       ServerProgram& program,
+                                                       Succession& succession) {
+  AssertOnLoop();
+  MILLRACE_RETURN_IF_ERROR(succession.Listen());
+  MILLRACE_ASSIGN_OR_RETURN(std::vector<Socket> listeners, succession.Copies());
+  return TcpServer::Start(main, &workers,
+                          {.listeners = std::move(listeners),
+                           .handler = std::move(program.handler),
+                           .limits = program.limits,
+                           .connections_max = program.connections_max});
+}
+
 // Each thing uses those that stand before it, and goes before them.
 absl::Status Serve(ServerProgram& program, const Settings& settings) {
   AssertOnLoop();
+  MILLRACE_ASSIGN_OR_RETURN(std::vector<InheritedSocket> inherited, TakeInheritedSockets());
   const int64_t descriptors = UsableDescriptors(settings.poller);
   CapConnections(program, descriptors);
   MILLRACE_ASSIGN_OR_RETURN(PollerFactory poller, PollerNamed(settings.poller));
   MILLRACE_ASSIGN_OR_RETURN(std::unique_ptr<EventLoop> main, EventLoop::Create({.poller = poller}));
-  Ending ending(*main, program, settings.drain_timeout);
+  const std::unique_ptr<ServiceNotifier> manager = ServiceNotifier::FromEnvironment(*main);
+  Ending ending(*main, program, *manager, settings.drain_timeout);
   MILLRACE_ASSIGN_OR_RETURN(std::unique_ptr<SignalWatcher> signals,
                             SignalWatcher::Create(*main, {SIGTERM, SIGINT}, [&](int number) {
                               AssertOnLoop();
@@ -147,14 +216,15 @@ absl::Status Serve(ServerProgram& program, const Settings& settings) {
   if (program.make_handler) {
     MILLRACE_ASSIGN_OR_RETURN(program.handler, program.make_handler(context));
   }
+  Succession succession(*main, settings.sockets, std::move(inherited));
   MILLRACE_ASSIGN_OR_RETURN(std::unique_ptr<TcpServer> server,
-                            TcpServer::Start(*main, workers.get(),
-                                             {.addresses = settings.addresses,
-                                              .handler = std::move(program.handler),
-                                              .limits = program.limits,
-                                              .connections_max = program.connections_max}));
-  ending.set_server(*server);
-  MILLRACE_RETURN_IF_ERROR(Announce(server->addresses()));
+                            StartServer(*main, *workers, program, succession));
+  ending.set_server(*server, succession);
+  MILLRACE_RETURN_IF_ERROR(succession.Begin([&](pid_t successor) {
+    AssertOnLoop();
+    ending.OnHandedOver(successor);
+  }));
+  MILLRACE_RETURN_IF_ERROR(Announce(succession, *manager));
   LOG(INFO) << program.name << ": " << workers->size() << " worker loops on " << settings.poller
             << ", " << program.connections_max << " connections and " << descriptors
             << " descriptors at most";
@@ -169,7 +239,10 @@ int ServerMain(int argc, char** argv, ServerProgram program) {
   Settings settings;
   FlagSet flags(program.name, program.description);
   AddFlags(flags, settings, program);
-  return ProgramMain(argc, argv, flags, [&] { return Serve(program, settings); });
+  return ProgramMain(argc, argv, flags, [&] {
+    settings.sockets.addresses_given = flags.given("listen");
+    return Serve(program, settings);
+  });
 }
 
 }  // namespace millrace

@@ -356,6 +356,19 @@ TEST_F(AcceptorTest, AdoptsAListeningDescriptor) {
   EXPECT_TRUE(AcceptsUntil(1));
 }
 
+// Closing one of two descriptors of a socket does not take it out of epoll.
+TEST_F(AcceptorTest, ASharedSocketDoesNotWakeUsWhenWeHaveStopped) {
+  Socket listener = ListenAt(SocketAddress::Loopback(0), {}).value();
+  const Socket copy(UniqueFd(dup(listener.fd())));
+  acceptor_ = Acceptor::Adopt(*loop_, std::move(listener), Collect()).value();
+  acceptor_->StopListening();
+  Peer peer = Connect();
+  loop_.Steps(3);
+  EXPECT_EQ(loop_->counters().events.value(), 0);
+  EXPECT_EQ(loop_->counters().stale_events.value(), 0);
+  EXPECT_TRUE(accepted_.empty());
+}
+
 TEST_F(AcceptorTest, DestroyingItClosesTheDoor) {
   Listen();
   const SocketAddress address = acceptor_->address();

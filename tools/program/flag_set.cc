@@ -148,6 +148,11 @@ FlagSet::Flag* FlagSet::Find(absl::string_view name) {
   return found == flags_.end() ? nullptr : &*found;
 }
 
+bool FlagSet::given(absl::string_view name) const {
+  return std::any_of(flags_.begin(), flags_.end(),
+                     [name](const Flag& flag) { return flag.name == name && flag.given; });
+}
+
 absl::Status FlagSet::Parse(absl::Span<const absl::string_view> arguments) {
   while (!arguments.empty()) MILLRACE_RETURN_IF_ERROR(ParseOne(arguments));
   return absl::OkStatus();
@@ -184,6 +189,7 @@ absl::Status FlagSet::ParseOne(absl::Span<const absl::string_view>& arguments) {
     text = arguments[0];
     arguments.remove_prefix(1);
   }
+  flag->given = true;
   const absl::Status status = flag->read(text);
   if (status.ok()) return status;
   return absl::Status(status.code(), absl::StrCat("--", name, "=", text, ": ", status.message()));

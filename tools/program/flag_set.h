@@ -38,6 +38,7 @@ class FlagSet {
     std::string help = "";
     // Takes the value; called each time the flag is given. Its error need not name the flag.
     absl::AnyInvocable<absl::Status(absl::string_view text)> read = {};
+    bool given = false;  // Set by Parse().
   };
 
   FlagSet(absl::string_view program, absl::string_view description);
@@ -60,6 +61,8 @@ class FlagSet {
 
   // Reads what follows the program's name, up to the first error.
   absl::Status Parse(absl::Span<const absl::string_view> arguments);
+  // Whether the flag of this name was among them.
+  bool given(absl::string_view name) const;
   // --help, or -h, was among them.
   bool help_wanted() const { return help_wanted_; }
   std::string Help() const;

@@ -71,6 +71,14 @@ TEST_F(FlagSetTest, EachKindIsRead) {
   EXPECT_THAT(listen_, ElementsAre(SocketAddress::Parse("[::1]:0").value()));
 }
 
+TEST_F(FlagSetTest, KnowsWhatWasGivenEvenIfItIsTheDefault) {
+  EXPECT_TRUE(Parse({"--threads=4", "--quiet"}).ok());
+  EXPECT_TRUE(flags_.given("threads"));
+  EXPECT_TRUE(flags_.given("quiet"));
+  EXPECT_FALSE(flags_.given("listen"));
+  EXPECT_FALSE(flags_.given("no_such_flag"));
+}
+
 TEST_F(FlagSetTest, TheValueMayStandBehindTheFlag) {
   ASSERT_TRUE(Parse({"--threads", "2", "--json", "-"}).ok());
   EXPECT_EQ(threads_, 2);
