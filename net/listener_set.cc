@@ -109,7 +109,7 @@ absl::StatusOr<std::vector<Socket>> ListenerSet::Copies() const {
 void ListenerSet::TakeFiles() {
   for (std::vector<Listener>* list : {&listeners_, &unwanted_}) {
     for (Listener& each : *list) {
-      if (!each.lent) each.file = SocketFile::Of(each.address);
+      if (!each.lent && !each.file.exists()) each.file = SocketFile::Of(each.address);
     }
   }
   unwanted_.clear();

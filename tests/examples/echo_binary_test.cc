@@ -166,8 +166,9 @@ TEST(EchoBinaryTest, HelpListsItsFlags) {
   const ChildProcess::Result result = RunEcho({"--help"});
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_EQ(result.err, "");
-  for (const char* flag : {"--listen=", "--threads=", "--poller=", "--idle_timeout=",
-                           "--max_connections=", "--drain_timeout=", "127.0.0.1:7007"}) {
+  for (const char* flag :
+       {"--listen=", "--threads=", "--poller=", "--idle_timeout=", "--max_connections=",
+        "--drain_timeout=", "--takeover=", "127.0.0.1:7007"}) {
     EXPECT_THAT(result.out, HasSubstr(flag));
   }
   EXPECT_THAT(result.out, Not(HasSubstr("--stderrthreshold"))) << "its own flags only";

@@ -203,6 +203,7 @@ TEST_F(RestartTest, WithoutAnOldOneItListensByItself) {
 TEST_F(RestartTest, TheNewOneIsKilledInTheMiddle) {
   EchoProcess old(Flags({"--listen=127.0.0.1:0", Listen(folder_.Unix("echo"))}));
   const SocketAddress tcp = old.NextAddress(), file = old.NextAddress();
+  Client client(tcp, /*connections_min=*/100);
   for (int i = 0; i < 3; ++i) {
     ChildProcess successor({kSlowSuccessor, folder_.Path("next")});
     ASSERT_EQ(successor.ReadLine(), "took 2");
@@ -214,8 +215,10 @@ TEST_F(RestartTest, TheNewOneIsKilledInTheMiddle) {
   }
   EchoProcess next(Flags());
   EXPECT_EQ(next.NextAddress(), tcp);
+  EXPECT_EQ(next.NextAddress(), file);
   old.ExpectEnded();
   ExpectEchoes(file);
+  EXPECT_EQ(client.End().first, 0);
   next.Stop();
 }
 
@@ -239,6 +242,7 @@ TEST_F(RestartTest, TheNewOneCannotHaveAllItsAddressesAndTheOldOneGoesOn) {
   const SocketAddress taken = other.NextAddress();
   EchoProcess old(Flags({"--listen=127.0.0.1:0", Listen(folder_.Unix("echo"))}));
   const SocketAddress address = old.NextAddress();
+  EXPECT_EQ(old.NextAddress(), folder_.Unix("echo"));
   std::vector<std::string> command = Flags({Listen(address), Listen(taken)});
   command.insert(command.begin(), kEcho);
   const ChildProcess::Result result = RunProgram(command);

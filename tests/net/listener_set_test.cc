@@ -178,6 +178,14 @@ TEST_F(ListenerSetTest, WhatItBoundItRemoves) {
   EXPECT_FALSE(folder_.Has("socket"));
 }
 
+TEST_F(ListenerSetTest, WhatItBoundIsNotTakenTwice) {
+  ListenerSet set = ListenerSet::At({unix_}, {}, {}).value();
+  set.TakeFiles();
+  EXPECT_TRUE(folder_.Has("socket"));
+  set.TakeFiles();
+  EXPECT_TRUE(folder_.Has("socket"));
+}
+
 TEST_F(ListenerSetTest, WhatIsLeftStays) {
   ListenerSet set = ListenerSet::At({unix_}, {}, {}).value();
   set.LeaveFiles();
