@@ -22,10 +22,10 @@ namespace {
 // What the new process says is shorter than that.
 constexpr size_t kLineBytesMax = 64;
 
-// A short word into an empty socket always fits; and if it did not, the peer sees the end.
-void Say(Socket& peer, absl::string_view line) {
+// False if the peer is gone. Otherwise a short word into an empty socket always fits.
+bool Say(Socket& peer, absl::string_view line) {
   const std::string text = absl::StrCat(line, "\n");
-  peer.Write(text);
+  return peer.Write(text).kind() == IoResult::kDone;
 }
 
 }  // namespace
@@ -135,7 +135,8 @@ absl::Status ListenerHandover::SendListeners() {
 }
 
 void ListenerHandover::HandOver() {
-  Say(peer_, kHandoverYours);
+  // It may have died since it said that it was ready. One that lives keeps its end open.
+  if (!Say(peer_, kHandoverYours)) return Fail("it has ended");
   LeaveFiles();
   acceptor_->StopListening();
   EndSession();

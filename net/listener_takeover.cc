@@ -128,7 +128,8 @@ absl::Status ListenerTakeover::Finish() {
   const absl::StatusOr<ReceivedDescriptors> answer =
       ReceiveWithDescriptors(peer_, kHandoverMessageBytesMax);
   const std::string text = answer.ok() ? answer->text : "";
-  peer_ = Socket();
+  // If it only hangs, it shall see when it wakes that we are alive: then this stays open.
+  if (answered.ok()) peer_ = Socket();
   const absl::Status refusal = Refusal(text);
   if (!refusal.ok()) return Named(refusal);
   if (text != absl::StrCat(kHandoverYours, "\n")) {

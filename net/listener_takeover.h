@@ -56,8 +56,9 @@ class ListenerTakeover {
   Socket TakeOffer() { return std::move(offer_); }
   pid_t predecessor() const { return predecessor_; }
 
-  // Says that we serve. OK: the sockets are ours, also if the old process has died or hangs by now.
-  // Aborted: it goes on, because we were late, and so we must not.
+  // Says that we serve. OK: the sockets are ours, also if the old process has died or hangs by now;
+  // keep this object as long as you serve, so that one that hangs can still hear of it. Aborted: it
+  // goes on, because we were late, and so we must not.
   absl::Status Finish();
 
  private:
