@@ -136,15 +136,21 @@ void Acceptor::AdaptBatch(int accepted) {
 bool Acceptor::AcceptOne() {
   Socket::Accepted accepted = listener_.Accept();
   if (!accepted.socket.valid()) return Failed(accepted.error);
+  errors_in_a_row_ = 0;
   counters_.accepted.Increment();
   on_accept_(std::move(accepted.socket), accepted.peer);
   return true;
 }
 
 bool Acceptor::Failed(int error) {
-  if (error == EAGAIN || error == EWOULDBLOCK) return false;
+  if (error == EAGAIN || error == EWOULDBLOCK) {
+    errors_in_a_row_ = 0;
+    return false;
+  }
   counters_.errors.Increment();
-  if (IsExhaustion(error) || IsHopeless(error)) Rest(error);
+  errors_in_a_row_ = std::min(errors_in_a_row_ + 1, kAcceptErrorsInARowMax);
+  const bool stays = errors_in_a_row_ == kAcceptErrorsInARowMax;
+  if (IsExhaustion(error) || IsHopeless(error) || stays) Rest(error);
   if (on_error_) on_error_(absl::ErrnoToStatus(error, "accept at " + address_.ToString()));
   return true;
 }

@@ -120,6 +120,7 @@ class Acceptor final : public IoHandler {
   Timer rest_timer_;
   int batch_ = 1;         // Accepts to try in a turn.
   int full_batches_ = 0;  // How many in a row found somebody with every try.
+  int errors_in_a_row_ = 0;
   bool paused_ = false;
   AcceptCounters own_counters_;
   AcceptCounters& counters_;

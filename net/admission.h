@@ -75,7 +75,7 @@ class Admission {
     Room room = {};  // What was given back at once.
   };
 
-  // Requires: options.Check() is OK, connections_max >= 1, listeners <= kListenersMax.
+  // Requires: options.Check() is OK, connections_max >= 1, listeners <= kServerListenersMax.
   Admission(AdmissionOptions options, int connections_max, size_t listeners);
 
   // Whether the listener is to pause, and why. If it is because of places, Leave() will tell.

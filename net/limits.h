@@ -32,7 +32,7 @@ inline constexpr int kAcceptsPerTurnMax = 64;
 inline constexpr int kListenBacklog = 4096;
 
 // Listeners of one server: connections keep their number in two bytes.
-inline constexpr int kListenersMax = 65'536;
+inline constexpr int kServerListenersMax = 65'536;
 
 // At a cap accepting pauses until this part of the places is free, and one at least. At each single
 // one it would stop and start thousands of times a second; with more, places would lie idle.
@@ -49,6 +49,9 @@ inline constexpr absl::Duration kAcceptRateRest = absl::Milliseconds(100);
 // How long a listener rests that found no descriptor or memory left. Ten tries a second cost
 // nothing, and nobody waits long once there is room again.
 inline constexpr absl::Duration kAcceptRetryDelay = absl::Milliseconds(100);
+// Errors about one peer each, as accept(2) has it, that a listener takes for that. So many in a row
+// are about us, whatever they say, as when a filter forbids the call: then it rests, too.
+inline constexpr int kAcceptErrorsInARowMax = 64;
 
 // Closures that may wait in a loop's mailbox. Far above any sane burst: it is there to turn a
 // producer gone wild into refused posts and not into an exhausted machine.

@@ -119,7 +119,7 @@ absl::Status TcpServer::CheckOptions() const {
   if (options_.accepting == Accepting::kOnEachWorker && workers_ == nullptr) {
     return absl::InvalidArgumentError("without workers only the main loop can accept");
   }
-  if (options_.addresses.size() + options_.listeners.size() > kListenersMax) {
+  if (options_.addresses.size() + options_.listeners.size() > kServerListenersMax) {
     return absl::InvalidArgumentError("too many addresses to listen at");
   }
   MILLRACE_RETURN_IF_ERROR(options_.admission.Check());

@@ -211,6 +211,29 @@ INSTANTIATE_TEST_SUITE_P(Errno, PassingErrorTest,
                                            ETIMEDOUT),
                          [](const auto& info) { return strerrorname_np(info.param); });
 
+// What the kernel says of a peer may be about us: as when a filter forbids the call, and the peer
+// stays in the backlog.
+TEST_F(AcceptorTest, ErrorThatStaysMeansARest) {
+  Listen();
+  {
+    ScopedFault fault(Call::kAccept4, {.error = EPERM});
+    Peer peer = Connect();
+    loop_.Steps(500);
+    EXPECT_EQ(fault.hits(), kAcceptErrorsInARowMax);
+    EXPECT_EQ(acceptor_->counters().rests.value(), 1);
+    loop_.Advance(kAcceptRetryDelay);
+    loop_.Steps(10);
+    EXPECT_EQ(fault.hits(), kAcceptErrorsInARowMax + 1) << "one try after each rest";
+  }
+  loop_.Advance(kAcceptRetryDelay);
+  ASSERT_TRUE(AcceptsUntil(1));
+  // And patience starts anew.
+  ScopedFault fault(Call::kAccept4, {.error = EPERM, .times = kAcceptErrorsInARowMax - 1});
+  Peer next = Connect();
+  ASSERT_TRUE(AcceptsUntil(2));
+  EXPECT_EQ(acceptor_->counters().rests.value(), 2);
+}
+
 // Nothing left: no sense in another try at once.
 class ExhaustionTest : public AcceptorTest, public ::testing::WithParamInterface<int> {};
 
