@@ -4,10 +4,8 @@
 // loop, no workers, stepped by hand, so that each turn is the test's.
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -25,21 +23,13 @@
 #include "net/tcp_server.h"
 #include "tests/support/fault_injection.h"
 #include "tests/support/peer.h"
+#include "tests/support/process_figures.h"
 #include "tests/support/test_loop.h"
 
 namespace millrace {
 namespace {
 
 constexpr size_t kMiB = size_t{1} << 20;
-
-// Bytes that this process has in memory, of which the sanitizers' own make a measure useless.
-int64_t ResidentBytes() {
-  long pages = 0, resident = 0;
-  FILE* file = fopen("/proc/self/statm", "r");
-  EXPECT_EQ(fscanf(file, "%ld %ld", &pages, &resident), 2);
-  fclose(file);
-  return int64_t{resident} * sysconf(_SC_PAGESIZE);
-}
 
 std::string Noise(uint64_t seed, size_t bytes) {
   Random random(seed);

@@ -109,6 +109,7 @@ auto Pass(Call call, int fd, Make make) -> decltype(make(size_t{0})) {
   const std::optional<Fault> fault = Faults::Meet(call, fd);
   if (!fault.has_value()) return make(Fault::kWhole);
   if (fault->error == 0) return make(fault->short_bytes);
+  if (fault->made) make(Fault::kWhole);
   errno = fault->error;
   return -1;
 }

@@ -73,6 +73,7 @@ struct Fault {
                                 // With 0 recv() returns 0, which is what the end looks like.
   int fd = -1;                  // Only calls whose first argument is this descriptor; -1: all.
   CallsFrom from = CallsFrom::kAnyThread;
+  bool made = false;  // With `error`: the call is made all the same, and only its result is hidden.
 };
 
 class ScopedFault {

@@ -48,6 +48,13 @@ class FaultInjectionTest : public ::testing::Test {
   UniqueFd reader_, writer_;
 };
 
+TEST_F(FaultInjectionTest, CallThatIsMadeAllTheSameHasItsEffectAndFails) {
+  const ScopedFault fault(Call::kWrite, {.error = EINTR, .times = 1, .made = true});
+  EXPECT_EQ(Write(), EINTR);
+  char bytes[2];
+  EXPECT_EQ(read(reader_.get(), bytes, sizeof(bytes)), 1) << "it was written";
+}
+
 TEST_F(FaultInjectionTest, LastsAsLongAsItLives) {
   {
     const ScopedFault fault(Call::kWrite, {.error = EIO});
