@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The documents agree with the tree: links, names of files, README's server, and the limits."""
+"""The documents agree with the tree: links, names of files and tests, README's server, the limits."""
 
 import glob
 import os
@@ -12,6 +12,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 FILE_NAME = re.compile(r"`((?:base|net|tests|tools|examples|benchmarks|docs)/[\w./*-]+|[A-Z]+\.md)`")
 LABEL = re.compile(r"(?<![\w@])//([a-z][\w/]*):?(\w*)")
+TEST_CASE = re.compile(r"`(\w+Test)\.(\w+)`")
 CONSTANT = re.compile(r"inline constexpr ([\w:]+) (k\w+) = ([^;]+);")
 FIELD = re.compile(r"^  (?:size_t|uint64_t|absl::Duration) (\w+) = ([^;]+);", re.MULTILINE)
 UNITS = {"Milliseconds": 1, "Seconds": 1000, "Minutes": 60_000}
@@ -88,11 +89,23 @@ class LinksTest(unittest.TestCase):
 
     def test_labels_that_are_named_are_there(self):
         for document in documents():
-            text = re.sub(r"https?://\S+", "", read(document))
+            text = re.sub(r"https?://\S+|//[\w/]+/\.\.\.", "", read(document))
             for package, target in LABEL.findall(text):
                 build = read(os.path.join(package, "BUILD"))
                 self.assertIn('"%s"' % (target or package.split("/")[-1]), build,
                               "%s names //%s:%s" % (document, package, target))
+
+
+class TestNamesTest(unittest.TestCase):
+
+    def test_tests_that_are_named_are_there(self):
+        paths = glob.glob(os.path.join(ROOT, "tests/**/*_test.cc"), recursive=True)
+        sources = "".join(read(path) for path in paths)
+        there = set(re.findall(r"^TEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\)", sources, re.MULTILINE))
+        self.assertGreater(len(there), 500)
+        named = {case for document in documents() for case in TEST_CASE.findall(read(document))}
+        self.assertGreater(len(named), 20)
+        self.assertEqual(named - there, set())
 
 
 class ReadmeTest(unittest.TestCase):

@@ -3,7 +3,8 @@
 // ErrnoTest is the fixture of tests/faults/errno_*_test.cc, where each errno that the manual gives
 // for a system call has a row in a table, that says what Millrace does then: an echo server on real
 // sockets, all on one loop, stepped by hand. After each test another client is served, the loop is
-// quiet, and no descriptor is left. tests/faults/errno_rows_test.py holds the tables to the manual.
+// quiet, no descriptor is left, and the log is short. tests/faults/errno_rows_test.py holds the
+// tables to the manual.
 //
 //   constexpr ErrnoRow kRecvRows[] = {
 //       {EINTR, Effect::kGoesOn},
@@ -16,6 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -24,6 +26,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/log/log_entry.h"
+#include "absl/log/log_sink.h"
+#include "absl/log/log_sink_registry.h"
 #include "absl/strings/string_view.h"
 #include "base/unique_fd.h"
 #include "gtest/gtest.h"
@@ -65,6 +70,18 @@ struct NameOfErrno {
   }
 };
 
+// Counts what is logged while it lives.
+class LogCounter final : public absl::LogSink {
+ public:
+  LogCounter() { absl::AddLogSink(this); }
+  ~LogCounter() override { absl::RemoveLogSink(this); }
+  void Send(const absl::LogEntry&) override { ++lines_; }
+  int lines() const { return lines_; }
+
+ private:
+  std::atomic<int> lines_ = 0;
+};
+
 class ErrnoTest : public ::testing::Test {
  protected:
   // What a client may say, and what it is answered.
@@ -91,6 +108,7 @@ class ErrnoTest : public ::testing::Test {
       End();
     }
     EXPECT_EQ(OpenDescriptors(), descriptors_before_);
+    EXPECT_LE(log_.lines(), kLogLinesMax) << "a log that fills the disk is an attack, too";
   }
 
   absl::StatusOr<std::unique_ptr<TcpServer>> StartServer(
@@ -154,6 +172,9 @@ class ErrnoTest : public ::testing::Test {
     return std::string(kPieceBytes, 'a') + std::string(kPieceBytes, 'b');
   }
 
+  static constexpr int kLogLinesMax = 10;
+
+  LogCounter log_;
   int descriptors_before_ = 0;
   std::vector<TcpConnection*> open_;
   std::vector<absl::Status> closes_;
