@@ -2,6 +2,8 @@
 //
 // What becomes of a start when the system refuses it something: each errno of the calls that make a
 // loop and a listener. Start fails, names the call, leaves nothing behind, and the next one works.
+#include <signal.h>
+
 #include <cerrno>
 #include <memory>
 
@@ -11,6 +13,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "net/event_loop.h"
+#include "net/signal_watcher.h"
 #include "net/socket_address.h"
 #include "tests/faults/errno_fixture.h"
 #include "tests/support/fault_injection.h"
@@ -79,6 +82,11 @@ constexpr ErrnoRow kGetsockoptRows[] = {
     {EBADF, Effect::kStartFails},    {EFAULT, Effect::kStartFails},
     {EINVAL, Effect::kStartFails},   {ENOPROTOOPT, Effect::kStartFails},
     {ENOTSOCK, Effect::kStartFails},
+};
+
+constexpr ErrnoRow kSignalfdRows[] = {
+    {EBADF, Effect::kStartFails},  {EINVAL, Effect::kStartFails}, {EMFILE, Effect::kStartFails},
+    {ENFILE, Effect::kStartFails}, {ENODEV, Effect::kStartFails}, {ENOMEM, Effect::kStartFails},
 };
 
 class ErrnoStartTest : public ErrnoTest, public ::testing::WithParamInterface<ErrnoRow> {
@@ -177,6 +185,22 @@ TEST_P(GetsockoptErrnoTest, StartFailsAndLeavesNothingBehind) {
   ExpectEachToFail(Call::kGetsockopt, "getsockopt ", &GetsockoptErrnoTest::Start);
 }
 INSTANTIATE_TEST_SUITE_P(Errno, GetsockoptErrnoTest, ::testing::ValuesIn(kGetsockoptRows),
+                         NameOfErrno());
+
+class SignalfdErrnoTest : public ErrnoStartTest {};
+TEST_P(SignalfdErrnoTest, WatcherIsRefusedAndTheNextOneWorks) {
+  ASSERT_EQ(GetParam().effect, Effect::kStartFails);
+  const int before = OpenDescriptors();
+  const auto watch = [&] { return SignalWatcher::Create(**loop_, {SIGUSR2}, [](int) {}); };
+  {
+    const ScopedFault fault(Call::kSignalfd, {.error = GetParam().error, .times = 1});
+    EXPECT_EQ(watch().status(), absl::ErrnoToStatus(GetParam().error, "signalfd"));
+    EXPECT_TRUE(fault.spent());
+    EXPECT_EQ(OpenDescriptors(), before);
+  }
+  EXPECT_TRUE(watch().ok());
+}
+INSTANTIATE_TEST_SUITE_P(Errno, SignalfdErrnoTest, ::testing::ValuesIn(kSignalfdRows),
                          NameOfErrno());
 
 }  // namespace
