@@ -123,6 +123,7 @@ class ErrnoTest : public ::testing::Test {
                   [this](TcpConnection& conn, const absl::Status& why) {
                     std::erase(open_, &conn);
                     closes_.push_back(why);
+                    errors_.push_back(conn.close_reason().error);
                   }})});
   }
   // Everything goes, the peers too.
@@ -178,6 +179,7 @@ class ErrnoTest : public ::testing::Test {
   int descriptors_before_ = 0;
   std::vector<TcpConnection*> open_;
   std::vector<absl::Status> closes_;
+  std::vector<int> errors_;  // Of each close the errno, or 0.
   std::optional<TestLoop> loop_;
   std::unique_ptr<TcpServer> server_;
   std::vector<std::unique_ptr<Peer>> peers_;

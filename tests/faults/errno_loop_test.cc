@@ -121,6 +121,7 @@ TEST_P(EpollCtlModifyErrnoTest, ConnectionEndsNamingIt) {
   ASSERT_TRUE(StepUntilClosed());
   EXPECT_TRUE(fault.spent());
   EXPECT_EQ(closes_.front(), absl::ErrnoToStatus(GetParam().error, call));
+  EXPECT_EQ(errors_.front(), GetParam().error);
   Receive(peer, std::string::npos);
   EXPECT_TRUE(peer.was_reset()) << "a clean end would look like all there is";
   ExpectServed(neighbour);

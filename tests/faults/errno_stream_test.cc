@@ -99,6 +99,7 @@ class ErrnoStreamTest : public ErrnoTest, public ::testing::WithParamInterface<E
     } else {
       ASSERT_TRUE(StepUntilClosed());
       EXPECT_EQ(closes_.front(), absl::ErrnoToStatus(GetParam().error, name));
+      EXPECT_EQ(errors_.front(), GetParam().error);
       Receive(peer, std::string::npos);
       EXPECT_TRUE(peer.ended() || peer.was_reset());
     }
