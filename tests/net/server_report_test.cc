@@ -106,7 +106,7 @@ TEST_P(ServerReportTest, TheServerMayGoRightAfter) {
 }
 
 TEST_P(ServerReportTest, WorkersThatHaveStoppedHaveNothingToTell) {
-  workers_.reset();
+  if (workers_ != nullptr) workers_->Stop();
   server_->ReportConnections([](absl::string_view) {});
   main_.Steps(3);
 }

@@ -26,13 +26,6 @@ constexpr auto kHour = absl::Hours(1);
 
 class TcpConnectionReasonTest : public ConnectionTest {
  public:
-  TcpConnectionReasonTest() {
-    log_.on_close = [this](TcpConnection&, const absl::Status& why) {
-      reason_ = log_.reasons.back();
-      EXPECT_EQ(reason_.status, why) << "both tell the same";
-    };
-  }
-
   ConnectionLimits& limits() { return limits_; }
   ConnectionLog& log() { return log_; }
   Peer& peer() { return *peer_; }
@@ -49,8 +42,6 @@ class TcpConnectionReasonTest : public ConnectionTest {
   using ConnectionTest::loop_;
   using ConnectionTest::Settle;
   using ConnectionTest::table;
-
-  CloseReason reason_;
 
  protected:
   uint64_t Ended(CloseCause cause) const {
@@ -309,9 +300,11 @@ class TcpConnectionEndTest : public TcpConnectionReasonTest,
 TEST_P(TcpConnectionEndTest, NamesWhoWhyAndErrno) {
   GetParam().end(*this);
   ASSERT_TRUE(StepUntilClosed());
-  EXPECT_EQ(reason_.cause, GetParam().cause) << NameOf(reason_.cause);
-  EXPECT_EQ(reason_.error, GetParam().error);
-  EXPECT_THAT(reason_.ToString(), ::testing::HasSubstr(GetParam().text));
+  const CloseReason& reason = log_.reasons[0];
+  EXPECT_EQ(reason.cause, GetParam().cause) << NameOf(reason.cause);
+  EXPECT_EQ(reason.error, GetParam().error);
+  EXPECT_EQ(reason.status, log_.closes[0]) << "both tell the same";
+  EXPECT_THAT(reason.ToString(), ::testing::HasSubstr(GetParam().text));
   EXPECT_EQ(Ended(GetParam().cause), 1u) << "and counts it";
   EXPECT_EQ(EndedInAll(), 1u);
 }
