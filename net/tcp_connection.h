@@ -219,7 +219,6 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   CloseReason CheckProgress(MonotonicTime& next) LOOP_ONLY;
   void TellHandlerDrain() LOOP_ONLY;
   void EndIdleInDrain() LOOP_ONLY;
-  bool is_busy() const LOOP_ONLY;
   MonotonicTime NextLookInDrain() const LOOP_ONLY;
 
   ConnectionOwner& owner_;

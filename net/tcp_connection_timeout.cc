@@ -164,19 +164,15 @@ void TcpConnection::EndIdleInDrain() {
   if (cause_ == CloseCause::kNone) cause_ = CloseCause::kDrainIdle;
 }
 
-// Something is on its way through it, or its handler works at something and does not read.
-bool TcpConnection::is_busy() const {
-  return !output_.empty() || input_ != nullptr || is_.pauses > 0;
-}
-
 // When it will have been idle for long enough to be half-closed, if nothing happens. While it is
-// busy, that it has come to rest is found out by looking again: when it did, it read or wrote.
+// busy (something is on its way through it, or its handler works at something and does not read),
+// that it has come to rest is found out by looking again: when it did, it read or wrote.
 MonotonicTime TcpConnection::NextLookInDrain() const {
   if (!drains_ || is_.state != State::kOpen || is_.ends_write || is_.peer_ended) {
     return MonotonicTime::InfiniteFuture();
   }
-  return After(is_busy() ? loop().now() : std::max(last_read_, last_write_),
-               owner_.drain_idle_ms());
+  const bool is_busy = !output_.empty() || message_ != nullptr || is_.pauses > 0;
+  return After(is_busy ? loop().now() : std::max(last_read_, last_write_), owner_.drain_idle_ms());
 }
 
 // Each counts from now, and puts none of the others off.
