@@ -20,6 +20,7 @@
 #include "examples/chat/chat_handler.h"
 #include "examples/chat/chat_rooms.h"
 #include "gtest/gtest.h"
+#include "net/drain.h"
 #include "net/sim/for_each_seed.h"
 #include "net/sim/sim_peer.h"
 #include "net/sim/simulation.h"
@@ -161,7 +162,7 @@ TEST(ChatSimTest, ADrainSaysGoodbye) {
   SimPeer alice = world.Enter();
   bool drained = false;
   world.rooms.Close();
-  world.server->Drain(absl::Seconds(10), [&] { drained = true; });
+  world.server->Drain(absl::Seconds(10), [&](const DrainReport&) { drained = true; });
   EXPECT_EQ(alice.ReadLine(), "* guest1 joined\n");
   EXPECT_EQ(alice.ReadLine(), "* the server is going down\n");
   EXPECT_EQ(alice.ReadToEnd(), "");
