@@ -110,6 +110,18 @@ SimNetwork::SimSocket* SimNetwork::Find(int fd) const {
   return fd < kFirstFd || place >= fds_.size() ? nullptr : FindId(fds_[place]);
 }
 
+bool SimNetwork::Happens(double SimFaults::*fault) {
+  const bool happens = Chance(faults_.*fault);
+  if (happens) met_.*fault += 1;
+  return happens;
+}
+
+bool SimNetwork::HasDescriptor() {
+  if (open_ < descriptors_max_) return true;
+  ++descriptors_refused_;
+  return false;
+}
+
 int SimNetwork::Fail(int error) {
   errno = error;
   return -1;
@@ -125,24 +137,24 @@ SimNetwork::SimSocket* SimNetwork::FindSocket(int fd) {
 
 // A call that could go on, and does not.
 bool SimNetwork::Interferes() {
-  const bool would_block = Chance(faults_.would_block);
-  if (!would_block && !Chance(faults_.interrupted)) return false;
+  const bool would_block = Happens(&SimFaults::would_block);
+  if (!would_block && !Happens(&SimFaults::interrupted)) return false;
   errno = would_block ? EAGAIN : EINTR;
   return true;
 }
 
 size_t SimNetwork::PartOf(size_t bytes) {
-  return bytes > 1 && Chance(faults_.cut_short) ? 1 + random_.Below(bytes) : bytes;
+  return bytes > 1 && Happens(&SimFaults::cut_short) ? 1 + random_.Below(bytes) : bytes;
 }
 
 int SimNetwork::Socket(int family) {
   if (family != AF_INET && family != AF_INET6) return Fail(EAFNOSUPPORT);
-  if (open_ >= descriptors_max_) return Fail(EMFILE);
+  if (!HasDescriptor()) return Fail(EMFILE);
   return GiveFd(Make(State::kNew, family));
 }
 
 int SimNetwork::EventFd(unsigned int count) {
-  if (open_ >= descriptors_max_) return Fail(EMFILE);
+  if (!HasDescriptor()) return Fail(EMFILE);
   SimSocket& event = Make(State::kEventFd, AF_UNSPEC);
   event.count = count;
   return GiveFd(event);
@@ -151,13 +163,13 @@ int SimNetwork::EventFd(unsigned int count) {
 // The number is taken first, so there is no EAGAIN when all are in use: as in Linux.
 int SimNetwork::Accept(int fd, sockaddr* peer, socklen_t* bytes) {
   if (!IsOpen(fd)) return Fail(EBADF);
-  if (open_ >= descriptors_max_) return Fail(EMFILE);
+  if (!HasDescriptor()) return Fail(EMFILE);
   SimSocket* const listener = FindSocket(fd);
   if (listener == nullptr) return -1;
   if (listener->state != State::kListening) return Fail(EINVAL);
   if (listener->waiting.empty()) return Fail(EAGAIN);
   if (Interferes()) return -1;
-  if (Chance(faults_.accept_error)) return FailAccept(*listener);
+  if (Happens(&SimFaults::accept_error)) return FailAccept(*listener);
   SimSocket& accepted = *FindId(listener->waiting.front());
   listener->waiting.pop_front();
   NoteOf(accepted, "accepted");
@@ -188,14 +200,14 @@ int SimNetwork::Connect(int fd, const sockaddr* address, socklen_t bytes) {
   if (!socket->bound) socket->local = AddressOfClient(socket->peer.family());
   socket->state = State::kConnecting;
   NoteOf(*socket, "connects");
-  if (Chance(faults_.connect_refused)) {
+  if (Happens(&SimFaults::connect_refused)) {
     Schedule(Event::kRefused, clock_.Now() + Delay(), socket->id, 0);
-  } else if (!Chance(faults_.connect_lost)) {
+  } else if (!Happens(&SimFaults::connect_lost)) {
     Schedule(Event::kSyn, clock_.Now() + Delay(), 0, socket->id);
   }
   // As long as Linux tries; see tcp_syn_retries in tcp(7).
   Schedule(Event::kTimedOut, clock_.Now() + absl::Seconds(127), socket->id, 0);
-  return Fail(Chance(faults_.interrupted) ? EINTR : EINPROGRESS);
+  return Fail(Happens(&SimFaults::interrupted) ? EINTR : EINPROGRESS);
 }
 
 // After the peer's end there is only the end; the error is left to who sends, or asks for it.
@@ -233,7 +245,7 @@ ssize_t SimNetwork::Queue(SimSocket& socket, std::string bytes) {
   socket.under_way += count;
   NoteOf(socket, "sends", count, " bytes");
   // What one call took may arrive in pieces.
-  while (bytes.size() > 1 && Chance(faults_.cut_short)) {
+  while (bytes.size() > 1 && Happens(&SimFaults::cut_short)) {
     const size_t first = 1 + random_.Below(bytes.size() - 1);
     SendSegment(socket, bytes.substr(0, first));
     bytes.erase(0, first);
@@ -281,7 +293,7 @@ ssize_t SimNetwork::ReadEvent(int fd, void* into, size_t bytes) {
   if (event == nullptr) return Fail(EBADF);
   if (event->state != State::kEventFd) return Receive(fd, into, bytes);
   if (event->count == 0) return Fail(EAGAIN);
-  if (Chance(faults_.interrupted)) return Fail(EINTR);
+  if (Happens(&SimFaults::interrupted)) return Fail(EINTR);
   std::memcpy(into, &event->count, sizeof(event->count));
   event->count = 0;
   return sizeof(event->count);
@@ -294,7 +306,7 @@ ssize_t SimNetwork::WriteEvent(int fd, const void* from, size_t bytes) {
     const iovec piece = {const_cast<void*>(from), bytes};
     return Send(fd, {&piece, 1});
   }
-  if (Chance(faults_.interrupted)) return Fail(EINTR);
+  if (Happens(&SimFaults::interrupted)) return Fail(EINTR);
   uint64_t count;
   std::memcpy(&count, from, sizeof(count));
   event->count += count;

@@ -81,6 +81,12 @@ class SimNetwork {
   bool IsHungUp(int fd) const;
   bool IsOpen(int fd) const { return Find(fd) != nullptr; }
   bool Chance(double chance) { return chance > 0 && random_.Unit() < chance; }
+  // The same, of a fault, which is counted.
+  bool Happens(double SimFaults::*fault);
+  // How often each fault has happened, in the place of its chance.
+  const SimFaults& met() const { return met_; }
+  // How often EMFILE was the answer.
+  int64_t descriptors_refused() const { return descriptors_refused_; }
   Random& random() { return random_; }
 
   // Nothing reaches either end of this connection any more, and nobody is told.
@@ -144,6 +150,7 @@ class SimNetwork {
   SimSocket* Find(int fd) const;
   SimSocket* FindId(Id id) const { return id < sockets_.size() ? sockets_[id].get() : nullptr; }
   SimSocket* FindSocket(int fd);  // Null and errno if it is none.
+  bool HasDescriptor();
   static int Fail(int error);
   bool Interferes();
   size_t PartOf(size_t bytes);
@@ -187,6 +194,8 @@ class SimNetwork {
   SimClock& clock_;
   Random& random_;
   SimFaults faults_;
+  SimFaults met_;
+  int64_t descriptors_refused_ = 0;
   size_t descriptors_max_ = SIZE_MAX;
   std::vector<std::unique_ptr<SimSocket>> sockets_ = std::vector<std::unique_ptr<SimSocket>>(1);
   std::vector<Id> fds_;  // By number, less kFirstFd; 0 is free.

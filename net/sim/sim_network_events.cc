@@ -49,10 +49,10 @@ absl::Duration SimNetwork::Delay() {
 }
 
 void SimNetwork::SendSegment(SimSocket& from, std::string bytes) {
-  if (Chance(faults_.lost) && from.fd >= 0) Lose(from.fd);
+  if (from.fd >= 0 && Happens(&SimFaults::lost)) Lose(from.fd);
   if (from.lost) return;
   from.last_arrival = std::max(from.last_arrival, clock_.Now() + Delay());
-  if (Chance(faults_.reset)) {
+  if (Happens(&SimFaults::reset)) {
     NoteOf(from, "meets a line that resets");
     Schedule(Event::kReset, from.last_arrival, from.other, 0);
     Schedule(Event::kReset, clock_.Now() + Delay(), from.id, 0);

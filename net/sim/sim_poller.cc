@@ -19,7 +19,7 @@ absl::Status SimPoller::Add(int fd, Io interest, Token token) {
   };
   if (!network_.IsOpen(fd)) return error(EBADF);
   if (watched_.contains(fd)) return error(EEXIST);
-  if (network_.Chance(network_.faults().no_memory)) return error(ENOSPC);
+  if (network_.Happens(&SimFaults::no_memory)) return error(ENOSPC);
   watched_[fd] = {interest, token};
   return absl::OkStatus();
 }
