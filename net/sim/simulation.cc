@@ -104,10 +104,14 @@ bool Simulation::Step(MonotonicTime limit) {
 // have rung: so all loops look again before time passes.
 void Simulation::StepNested() {
   WakeAll();
-  while (Loop* const loop = PickLoop()) {
-    if (Turn(*loop)) return;
+  // Who waits for workers is the main thread, also where it is not in a turn: so it takes none.
+  const bool main_runs = std::exchange(loops_[kMain]->running, true);
+  bool any = false;
+  for (Loop* loop = PickLoop(); !any && loop != nullptr; loop = PickLoop()) any = Turn(*loop);
+  if (!any) {
+    CHECK(Step(now() + absl::Hours(1))) << "waiting for a worker that has nothing to do";
   }
-  CHECK(Step(now() + absl::Hours(1))) << "waiting for a worker that has nothing to do";
+  loops_[kMain]->running = main_runs;
 }
 
 Simulation::Loop* Simulation::PickLoop() {
@@ -134,7 +138,7 @@ bool Simulation::Turn(Loop& loop) {
     loop.rests = true;
   }
   const SimFaults& faults = network_.faults();
-  if (worked && network_.Chance(faults.stall)) {
+  if (worked && network_.Happens(&SimFaults::stall)) {
     loop.stalled_until = now() + faults.stall_max * random_.Unit();
   }
   return worked || !slept;
