@@ -1,29 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/sim/for_each_seed.h"
 
-#include <signal.h>
-#include <unistd.h>
-
 #include <cstdlib>
 #include <string>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "net/sim/last_words.h"
 
 namespace millrace {
 namespace {
-
-// What is said if the process dies, written down beforehand: then it is too late for allocating.
-std::string* last_words = nullptr;
-
-void SayLastWords(int number) {
-  if (last_words != nullptr) {
-    [[maybe_unused]] const ssize_t n = write(STDERR_FILENO, last_words->data(), last_words->size());
-  }
-  signal(number, SIG_DFL);
-  raise(number);
-}
 
 std::string Variable(const char* name) {
   const char* const value = std::getenv(name);
@@ -42,10 +29,10 @@ std::string Replay(uint64_t seed) {
                       " --test_env=MILLRACE_SEED=", seed, " --test_env=MILLRACE_TRACE=1\n");
 }
 
-void RunSeed(uint64_t seed, absl::FunctionRef<void(uint64_t)> test) {
-  *last_words = Replay(seed);
+void RunSeed(uint64_t seed, LastWords& words, absl::FunctionRef<void(uint64_t)> test) {
+  words.Set(Replay(seed));
   test(seed);
-  if (testing::Test::HasFailure()) ADD_FAILURE() << *last_words;
+  if (testing::Test::HasFailure()) ADD_FAILURE() << words.words();
 }
 
 bool IsTraced() { return Variable("MILLRACE_TRACE") == "1"; }
@@ -53,19 +40,15 @@ bool IsTraced() { return Variable("MILLRACE_TRACE") == "1"; }
 }  // namespace
 
 void ForEachSeed(int count, absl::FunctionRef<void(uint64_t seed)> test) {
-  std::string words;
-  last_words = &words;
-  const auto before = signal(SIGABRT, SayLastWords);
+  LastWords words;
   uint64_t only = 0;
   if (absl::SimpleAtoi(Variable("MILLRACE_SEED"), &only)) {
-    RunSeed(only, test);
+    RunSeed(only, words, test);
   } else {
     int wanted = 0;
     if (absl::SimpleAtoi(Variable("MILLRACE_SEEDS"), &wanted)) count = wanted;
-    for (int i = 1; i <= count && !testing::Test::HasFailure(); ++i) RunSeed(i, test);
+    for (int i = 1; i <= count && !testing::Test::HasFailure(); ++i) RunSeed(i, words, test);
   }
-  signal(SIGABRT, before);
-  last_words = nullptr;
 }
 
 Simulation::Options RoughWorld(uint64_t seed) {
