@@ -71,9 +71,11 @@ void TcpServer::Control::TellIfDone() {
   for (const bool drained : drained_) {
     if (!drained) return;
   }
+  // Through the name: who was called first may destroy the server, and then nothing is called.
   for (DrainDone& done : std::exchange(done_, {})) {
-    server_.main_ref_.PostAlways(
-        [done = std::move(done), report = report_]() mutable { std::move(done)(report); });
+    Reach(server_.main_ref_, token(), [done = std::move(done), report = report_](Control&) mutable {
+      std::move(done)(report);
+    });
   }
 }
 

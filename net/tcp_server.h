@@ -98,7 +98,7 @@ class TcpServer {
   // become idle, waits for the others, and when the grace is over closes the rest with
   // DeadlineExceeded (resetting those that still have output). Then calls `done` on the main loop:
   // after that no callback runs. Any thread. Again: the nearer times count, and each `done` is
-  // called.
+  // called; but none once the server is being destroyed.
   using DrainDone = absl::AnyInvocable<void(const DrainReport& report) &&>;
   void Drain(const DrainOptions& options, DrainDone done);
   void Drain(absl::Duration grace, DrainDone done) { Drain({.grace = grace}, std::move(done)); }
