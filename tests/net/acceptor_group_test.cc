@@ -12,6 +12,7 @@
 #include "net/acceptor.h"
 #include "net/admission.h"
 #include "net/socket_address.h"
+#include "net/socket_file.h"
 #include "tests/support/peer.h"
 #include "tests/support/test_loop.h"
 
@@ -35,7 +36,7 @@ class AcceptorGroupTest : public ::testing::Test {
       Socket listener = ListenAt(SocketAddress::Loopback(0), {}).value();
       addresses_.push_back(listener.LocalAddress().value());
       ASSERT_TRUE(group_
-                      ->Add(std::move(listener), number,
+                      ->Add(std::move(listener), SocketFile(), number,
                             [this, number](Socket socket, const SocketAddress& peer) {
                               admitted_.push_back({std::move(socket), peer, number});
                               if (on_admitted_) on_admitted_();

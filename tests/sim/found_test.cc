@@ -8,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "net/buffer.h"
 #include "net/connection_handler.h"
+#include "net/drain.h"
 #include "net/sim/simulation.h"
 #include "net/socket_address.h"
 #include "net/tcp_connection.h"
@@ -33,8 +34,8 @@ TEST(FoundTest, WhoHearsFirstOfADrainMayDestroyTheServerAndNobodyHearsAfter) {
   Simulation sim;
   std::unique_ptr<TcpServer> server = StartEcho(sim);
   bool told_after = false;
-  server->Drain(absl::Seconds(1), [&] { server.reset(); });
-  server->Drain(absl::Seconds(1), [&] { told_after = server == nullptr; });
+  server->Drain(absl::Seconds(1), [&](const DrainReport&) { server.reset(); });
+  server->Drain(absl::Seconds(1), [&](const DrainReport&) { told_after = server == nullptr; });
   sim.RunFor(absl::Seconds(2));
   EXPECT_EQ(server, nullptr);
   EXPECT_FALSE(told_after);

@@ -62,7 +62,9 @@ void ServerHost::Drain(absl::Duration grace) {
   // After the grace there is nothing to wait for but loops that stand still: here the main loop,
   // there a worker, and again the main loop.
   const absl::Duration slack = world_.faults().stall_max * 8 + absl::Milliseconds(10);
-  server_->Drain(grace, [this, latest = world_.sim().now() + grace + slack] { OnDrained(latest); });
+  server_->Drain(grace, [this, latest = world_.sim().now() + grace + slack](const DrainReport&) {
+    OnDrained(latest);
+  });
 }
 
 void ServerHost::OnDrained(MonotonicTime at_the_latest) {

@@ -137,7 +137,7 @@ TEST(LivesTest, EverybodyEndsItAtOnce) {
       enders.push_back(Thread::Start({.name = "ender"}, [&, i] {
                          ready.arrive_and_wait();
                          if (i < 4)
-                           server->Drain(absl::Milliseconds(i), [&] {
+                           server->Drain(absl::Milliseconds(i), [&](const DrainReport&) {
                              if (++drained == 4) main->Stop();
                            });
                          if (i == 4) peers[0].Reset();
