@@ -22,7 +22,8 @@ int Main(int argc, char** argv) {
                      .port = 7008,
                      .handler = [&rooms] { return MakeChatHandler(rooms); },
                      .on_drain = [&rooms] { rooms.Close(); },
-                     .limits = {.idle_timeout = absl::Hours(1)}});
+                     .limits = {.idle_timeout = absl::Hours(1)},
+                     .peers_may_only_listen = true});
 }
 
 }  // namespace

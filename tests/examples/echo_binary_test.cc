@@ -149,6 +149,14 @@ TEST(EchoBinaryTest, BadFlagsAreRefusedInOneLine) {
   ExpectRefused({"stray"}, "stray", "unexpected argument");
 }
 
+TEST(EchoBinaryTest, BadProtectionsAreRefusedInOneLine) {
+  ExpectRefused({"--progress=fast"}, "--progress=fast", "none of off, lenient and strict");
+  ExpectRefused({"--accept_rate=nan"}, "--accept_rate=nan", "must be a number from 0 to");
+  ExpectRefused({"--deny=10.0.0.0/33"}, "--deny=10.0.0.0/33", "10.0.0.0/33");
+  ExpectRefused({"--allow=host"}, "--allow=host", "not an IP address");
+  ExpectRefused({"--stall_threshold=1ms"}, "--stall_threshold=1ms", "must be 0s, or 4ms or more");
+}
+
 TEST(EchoBinaryTest, BadAddressesAreRefusedInOneLine) {
   ExpectRefused({"--listen=localhost:7007"}, "--listen=localhost:7007", "not an IP address");
   ExpectRefused({"--listen=127.0.0.1:70000"}, "--listen=127.0.0.1:70000", "0 to 65535");
@@ -168,7 +176,8 @@ TEST(EchoBinaryTest, HelpListsItsFlags) {
   EXPECT_EQ(result.err, "");
   for (const char* flag :
        {"--listen=", "--threads=", "--poller=", "--idle_timeout=", "--max_connections=",
-        "--drain_timeout=", "--takeover=", "127.0.0.1:7007"}) {
+        "--drain_timeout=", "--takeover=", "--progress=", "--deny=", "--max_connections_per_peer=",
+        "--accept_rate=", "--stall_threshold=", "127.0.0.1:7007"}) {
     EXPECT_THAT(result.out, HasSubstr(flag));
   }
   EXPECT_THAT(result.out, Not(HasSubstr("--stderrthreshold"))) << "its own flags only";
@@ -184,7 +193,7 @@ TEST(EchoBinaryTest, WithoutConnectionsASignalEndsItAtOnce) {
 }
 
 TEST(EchoBinaryTest, ASignalLetsConnectionsFinishAndTakesNoMore) {
-  Server server({"--listen=127.0.0.1:0", "--drain_timeout=inf"});
+  Server server({"--listen=127.0.0.1:0", "--drain_timeout=inf", "--drain_idle=inf"});
   const SocketAddress address = server.NextAddress();
   Peer peer = Peer::ConnectedTo(address);
   peer.Send("before");
@@ -224,6 +233,58 @@ TEST(EchoBinaryTest, ASecondSignalEndsItAtOnceAndSaysWhich) {
     EXPECT_EQ(result.exit_code, 128 + number);
     EXPECT_FALSE(result.killed) << "it ended by itself";
   }
+}
+
+TEST(EchoBinaryTest, IdleConnectionsAreHalfClosedInADrain) {
+  Server server({"--listen=127.0.0.1:0", "--drain_timeout=inf", "--drain_idle=10ms"});
+  Peer peer = Peer::ConnectedTo(server.NextAddress());
+  peer.Send("x");
+  EXPECT_EQ(peer.Receive(1), "x");
+  server.process().Signal(SIGTERM);
+  EXPECT_EQ(peer.ReceiveAll(), "");
+  EXPECT_TRUE(peer.ended());
+  peer.Close();
+  const ChildProcess::Result result = server.process().Wait();
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.err, HasSubstr("drained 1 connections: 0 ended, 1 ended when half-closed"));
+  EXPECT_THAT(result.err, HasSubstr("ended: drain_idle 1"));
+}
+
+TEST(EchoBinaryTest, ADeniedPeerIsResetAndOthersAreServed) {
+  Server server({"--listen=127.0.0.1:0", "--deny=127.0.0.2"});
+  const SocketAddress address = server.NextAddress();
+  Socket denied = Socket::CreateFor(address).value();
+  ASSERT_TRUE(denied.Bind(SocketAddress::Parse("127.0.0.2:0").value()).ok());
+  ASSERT_TRUE(denied.Connect(address).ok());
+  ASSERT_TRUE(server.process().WaitForError("127.0.0.2/32 is denied"));
+  ExpectEchoes(address, "others");
+}
+
+TEST(EchoBinaryTest, APeerAboveItsCapIsReset) {
+  Server server({"--listen=127.0.0.1:0", "--max_connections_per_peer=1"});
+  const SocketAddress address = server.NextAddress();
+  Peer first = Peer::ConnectedTo(address);
+  first.Send("x");
+  EXPECT_EQ(first.Receive(1), "x");
+  Peer second = Peer::ConnectedTo(address);
+  second.ReceiveAll();
+  EXPECT_TRUE(second.was_reset());
+  first.Send("y");
+  EXPECT_EQ(first.Receive(1), "y");
+}
+
+TEST(EchoBinaryTest, SigUsr1TellsWhatConnectionsAreUpTo) {
+  Server server({"--listen=127.0.0.1:0", "--flight_recorder", "--measure_turns"});
+  Peer peer = Peer::ConnectedTo(server.NextAddress());
+  peer.Send("hello");
+  EXPECT_EQ(peer.Receive(5), "hello");
+  server.process().Signal(SIGUSR1);
+  ASSERT_TRUE(server.process().WaitForError("echo: 1 connections open"));
+  ASSERT_TRUE(server.process().WaitForError("the longest turn"));
+  ASSERT_TRUE(server.process().WaitForError(peer.local_address().ToString()));
+  ASSERT_TRUE(server.process().WaitForError("wrote 5"));
+  peer.Send("again");
+  EXPECT_EQ(peer.Receive(5), "again");
 }
 
 TEST(EchoBinaryTest, IdleConnectionsAreClosed) {

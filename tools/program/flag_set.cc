@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -75,13 +76,27 @@ void FlagSet::AddSwitch(absl::string_view name, bool& value, absl::string_view h
   Add({.name = std::string(name), .help = std::string(help), .read = read});
 }
 
+absl::Status FlagSet::ReadNumber(absl::string_view text, double min, double max, double& value) {
+  double number;
+  // NaN is neither.
+  if (!absl::SimpleAtod(text, &number) || !(number >= min && number <= max)) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("must be a number from %.15g to %.15g", min, max));
+  }
+  value = number;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<absl::Duration> FlagSet::ReadDuration(absl::string_view text) {
+  absl::Duration duration;
+  if (absl::ParseDuration(text, &duration)) return duration;
+  return absl::InvalidArgumentError("must be a duration, such as 1.5s, 200ms or 1h30m");
+}
+
 void FlagSet::AddDuration(absl::string_view name, absl::Duration& value, absl::Duration min,
                           absl::string_view help, absl::Duration max) {
   const auto read = [&value, min, max](absl::string_view text) {
-    absl::Duration duration;
-    if (!absl::ParseDuration(text, &duration)) {
-      return absl::InvalidArgumentError("must be a duration, such as 1.5s, 200ms or 1h30m");
-    }
+    MILLRACE_ASSIGN_OR_RETURN(const absl::Duration duration, ReadDuration(text));
     if (duration < min) {
       return absl::InvalidArgumentError(
           absl::StrCat("must be ", absl::FormatDuration(min), " or more"));

@@ -22,6 +22,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
@@ -58,6 +59,10 @@ class FlagSet {
                     absl::string_view help);
   // The name of a poller that PollerNamed() knows.
   void AddPoller(absl::string_view name, std::string& value, absl::string_view help);
+
+  // For flags of one's own: what a flag's `read` is given, as a number or a duration.
+  static absl::Status ReadNumber(absl::string_view text, double min, double max, double& value);
+  static absl::StatusOr<absl::Duration> ReadDuration(absl::string_view text);
 
   // Reads what follows the program's name, up to the first error.
   absl::Status Parse(absl::Span<const absl::string_view> arguments);
