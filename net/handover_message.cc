@@ -58,6 +58,7 @@ std::string EncodeListeners(const std::vector<AnnouncedListener>& listeners) {
 absl::StatusOr<std::optional<std::vector<AnnouncedListener>>> DecodeListeners(
     absl::string_view text) {
   if (text.size() > kHandoverMessageBytesMax) return Garbage("too long");
+  if (text.empty()) return std::nullopt;  // Of no text at all StrSplit() makes no line.
   std::vector<absl::string_view> lines = absl::StrSplit(text, '\n');
   const absl::string_view unfinished = lines.back();
   lines.pop_back();

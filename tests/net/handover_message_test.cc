@@ -26,6 +26,14 @@ std::vector<AnnouncedListener> Two() {
 
 absl::Status ErrorOf(absl::string_view text) { return DecodeListeners(text).status(); }
 
+TEST(HandoverMessageTest, NothingIsTheBeginningOfAMessage) {
+  for (const absl::string_view nothing : {absl::string_view(), absl::string_view("")}) {
+    const auto decoded = DecodeListeners(nothing);
+    ASSERT_TRUE(decoded.ok()) << decoded.status();
+    EXPECT_FALSE(decoded->has_value());
+  }
+}
+
 TEST(HandoverMessageTest, IsReadAsItWasWritten) {
   const std::string text = EncodeListeners(Two());
   EXPECT_EQ(text, "millrace-listeners 1 2\nmade *:7007\nlent unix:/run/echo.sock\n");
