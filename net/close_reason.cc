@@ -39,6 +39,7 @@ constexpr Row kRows[] = {
     {CloseCause::kInputLimit, "input_limit", "limit", ""},
     {CloseCause::kOutputLimit, "output_limit", "limit", ""},
     {CloseCause::kSlowConsumer, "slow_consumer", "limit", ""},
+    {CloseCause::kMemoryBudget, "memory_budget", "limit", ""},
     {CloseCause::kBadInput, "bad_input", "protocol", ""},
     {CloseCause::kHandlerAborted, "handler_aborted", "handler", ""},
     {CloseCause::kRefused, "refused", "refused", ""},

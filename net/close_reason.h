@@ -52,6 +52,7 @@ enum class CloseCause : uint8_t {
   kInputLimit,    // input_bytes_max
   kOutputLimit,   // output_bytes_max
   kSlowConsumer,  // A BroadcastGroup's bound.
+  kMemoryBudget,  // That of all connections together; it held the most.
 
   // By decision.
   kBadInput,        // A codec did not understand what came.

@@ -40,15 +40,20 @@ struct ConnectionCondition {
   bool offer_again : 1 = false;
   bool awaits_first_byte : 1 = false;  // That has a limit, and nothing was read yet.
   bool recorded : 1 = false;           // There is a flight recorder.
-  uint8_t unused : 6 = 0;              // No bit that could differ by chance.
+  bool paced : 1 = false;              // There are rate limits; the next two say that they hold
+  bool read_waits : 1 = false;         // reading back,
+  bool write_waits : 1 = false;        // and writing.
+  bool holds_much : 1 = false;         // The memory budget knows of it.
+  uint8_t unused : 2 = 0;              // No bit that could differ by chance.
 
   // Open, reading, and nothing was asked for: as between two messages.
   bool ordinary() const;
-  // Does not read, though open.
+  // Does not read, though open, and offers nothing.
   bool holds_back() const { return pauses > 0 || above_high; }
   // Unless it is open, this is the handshake, or waiting for the peer's end.
   bool wants_input() const {
-    return !peer_ended && !failing && (state != ConnectionState::kOpen || !holds_back());
+    if (peer_ended || failing) return false;
+    return state != ConnectionState::kOpen || !(holds_back() || read_waits);
   }
 };
 static_assert(sizeof(ConnectionCondition) == 8);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 
 namespace millrace {
 
@@ -28,6 +29,7 @@ absl::Status ConnectionLimits::Check() const {
       return absl::InvalidArgumentError(absl::StrCat(name, " must be 1ms or more"));
     }
   }
+  MILLRACE_RETURN_IF_ERROR(rate.Check());
   return progress.Check();
 }
 

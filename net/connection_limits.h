@@ -14,8 +14,10 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "base/ref.h"
 #include "net/limits.h"
 #include "net/progress_limits.h"
+#include "net/rate_limit.h"
 
 namespace millrace {
 
@@ -41,8 +43,13 @@ struct ConnectionLimits {
   // How slowly the peer may send us its messages. Off unless set.
   ProgressLimits progress = {};
 
-  // Whether each connection remembers the last things that happened to it, for TcpServer::ReportConnections():
-  // half a KiB for each, and some time for each message.
+  // How fast each of them may read and write, and how fast all together that have this group, on
+  // whatever loops and servers. Off unless set.
+  RateLimits rate = {};
+  Ref<RateLimitGroup> rate_group = {};
+
+  // Whether each connection remembers the last things that happened to it, for
+  // TcpServer::ReportConnections(): half a KiB for each, and some time for each message.
   bool flight_recorder = false;
 
   // InvalidArgument that names the field, if they contradict each other.

@@ -35,6 +35,8 @@ void ConnectionTable::Open(Socket socket, const SocketAddress& peer,
   std::unique_ptr<ConnectionHandler> handler;
   if (!closing_ && handler_factory) handler = handler_factory();
   if (handler == nullptr) {
+    // An orderly end would be taken for an empty answer.
+    (*transport == nullptr ? socket : (*transport)->socket()).ResetOnClose();
     return RefuseToOpen(peer, listener,
                         absl::FailedPreconditionError("there is no handler for it"));
   }

@@ -18,6 +18,8 @@ std::string NumberOf(FlightEvent event, uint64_t number) {
     case FlightEvent::kWriteBlocked:
     case FlightEvent::kAboveHigh:
     case FlightEvent::kBelowLow:
+    case FlightEvent::kWriteWaits:
+    case FlightEvent::kStoppedByBudget:
       return absl::StrCat(" ", number);
     case FlightEvent::kFailed: {
       const char* name = number == 0 ? nullptr : strerrorname_np(static_cast<int>(number));
@@ -50,6 +52,14 @@ absl::string_view NameOf(FlightEvent event) {
       return "reading paused";
     case FlightEvent::kResumed:
       return "reading resumed";
+    case FlightEvent::kReadWaits:
+      return "reading waits for its rate";
+    case FlightEvent::kWriteWaits:
+      return "writing waits for its rate, waiting";
+    case FlightEvent::kStoppedByBudget:
+      return "reading stopped by the memory budget, holding";
+    case FlightEvent::kResumedByBudget:
+      return "reading resumed by the memory budget";
     case FlightEvent::kAboveHigh:
       return "above high mark, waiting";
     case FlightEvent::kBelowLow:

@@ -35,6 +35,10 @@ enum class FlightEvent : uint8_t {
   kWriteBlocked,  // Bytes that wait.
   kPaused,        // By the handler.
   kResumed,
+  kReadWaits,        // For its rate limit.
+  kWriteWaits,       // The same; bytes that wait.
+  kStoppedByBudget,  // Reading, for it held much: bytes.
+  kResumedByBudget,
   kAboveHigh,     // Bytes that wait.
   kBelowLow,      // Bytes that wait.
   kToldWritable,  // The handler was.

@@ -9,6 +9,7 @@
 #include <limits>
 #include <numeric>
 
+#include "absl/base/no_destructor.h"
 #include "base/memory_limit.h"
 #include "base/thread_role.h"
 #include "net/event_loop.h"
@@ -48,6 +49,11 @@ absl::StatusOr<Ref<MemoryBudget>> MemoryBudget::Create(Options options) {
   options.limit_bytes =
       std::min<uint64_t>(options.limit_bytes, std::numeric_limits<int64_t>::max());
   return Ref<MemoryBudget>(new MemoryBudget(options));
+}
+
+const Ref<MemoryBudget>& MemoryBudget::OfProcess() {
+  static const absl::NoDestructor<Ref<MemoryBudget>> budget(Create().value());
+  return *budget;
 }
 
 MemoryBudget::MemoryBudget(Options options)

@@ -55,6 +55,9 @@ class MemoryBudget final : public RefCounted<MemoryBudget> {
   // InvalidArgument that names the field, if one is out of bounds.
   static absl::StatusOr<Ref<MemoryBudget>> Create(Options options);
   static absl::StatusOr<Ref<MemoryBudget>> Create() { return Create(Options()); }
+  // The one of the process, with the default options: what servers and clients keep to that are not
+  // given another one. Made when first asked for.
+  static const Ref<MemoryBudget>& OfProcess();
 
   uint64_t limit_bytes() const { return options_.limit_bytes; }
   uint64_t stop_bytes() const { return stop_bytes_; }

@@ -119,16 +119,19 @@ IoResult MarkIfShort(IoResult result, size_t offered) {
 }
 }  // namespace
 
-IoResult OutputQueue::WriteTo(Transport& transport) {
-  DCHECK(!empty());
-  if (is_borrowed()) return WroteSomeBorrowed(transport.Write(pools_.lent));
+IoResult OutputQueue::WriteTo(Transport& transport, uint64_t most) {
+  DCHECK(!empty() && most > 0);
+  if (is_borrowed()) {
+    const absl::string_view offered = pools_.lent.substr(0, most);
+    return WroteSomeBorrowed(transport.Write(offered), offered.size());
+  }
+  const size_t limit = std::min<uint64_t>(most, kOutputBytesPerWriteMax);
   File* file = std::get_if<File>(&head_->keeper);
-  return file != nullptr ? WriteFile(transport, *file) : WritePieces(transport);
+  return file != nullptr ? WriteFile(transport, *file, limit) : WritePieces(transport, limit);
 }
 
-IoResult OutputQueue::WroteSomeBorrowed(IoResult result) {
+IoResult OutputQueue::WroteSomeBorrowed(IoResult result, size_t offered) {
   if (result.kind() != IoResult::kDone) return result;
-  const size_t offered = pools_.lent.size();
   bytes_ -= result.bytes();
   pools_.lent.remove_prefix(result.bytes());
   if (pools_.lent.empty()) pools_.borrower = nullptr;
@@ -137,31 +140,31 @@ IoResult OutputQueue::WroteSomeBorrowed(IoResult result) {
 
 // The bytes ahead of the first file, as many as one write may have. Returns how many, and in how
 // many pieces.
-size_t OutputQueue::Gather(absl::Span<iovec> into, int& pieces) const {
+size_t OutputQueue::Gather(absl::Span<iovec> into, size_t most, int& pieces) const {
   size_t offered = 0;
   pieces = 0;
   for (const Piece* piece = head_; piece != nullptr; piece = piece->next) {
-    if (static_cast<size_t>(pieces) == into.size() || offered == kOutputBytesPerWriteMax) break;
+    if (static_cast<size_t>(pieces) == into.size() || offered == most) break;
     if (std::holds_alternative<File>(piece->keeper)) break;
-    const size_t n = std::min(piece->rest.size(), kOutputBytesPerWriteMax - offered);
+    const size_t n = std::min(piece->rest.size(), most - offered);
     into[pieces++] = {const_cast<char*>(piece->rest.data()), n};
     offered += n;
   }
   return offered;
 }
 
-IoResult OutputQueue::WritePieces(Transport& transport) {
+IoResult OutputQueue::WritePieces(Transport& transport, size_t most) {
   std::array<iovec, kOutputPiecesPerWriteMax> from;
   int pieces;
-  const size_t offered = Gather(absl::MakeSpan(from), pieces);
+  const size_t offered = Gather(absl::MakeSpan(from), most, pieces);
   const IoResult result = pieces == 1 ? transport.Write(head_->rest.substr(0, offered))
                                       : transport.Write(absl::MakeConstSpan(from.data(), pieces));
   if (result.kind() == IoResult::kDone) Written(result.bytes());
   return MarkIfShort(result, offered);
 }
 
-IoResult OutputQueue::WriteFile(Transport& transport, File& file) {
-  const size_t count = std::min<uint64_t>(file.count, kOutputBytesPerWriteMax);
+IoResult OutputQueue::WriteFile(Transport& transport, File& file, size_t most) {
+  const size_t count = std::min<uint64_t>(file.count, most);
   const IoResult result = transport.SendFile(file.file.get(), file.offset, count);
   if (result.kind() == IoResult::kEnd) return {IoResult::kEnd, file.count};
   if (result.kind() != IoResult::kDone) return result;

@@ -17,6 +17,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <utility>
 #include <variant>
@@ -63,6 +64,8 @@ class OutputQueue {
     absl::string_view lent;
   };
 
+  static constexpr uint64_t kUnbounded = std::numeric_limits<uint64_t>::max();
+
   explicit OutputQueue(Pools& pools) : pools_(pools) {}
   OutputQueue(const OutputQueue&) = delete;
   OutputQueue& operator=(const OutputQueue&) = delete;
@@ -90,11 +93,11 @@ class OutputQueue {
     bytes_ = bytes.size();
   }
 
-  // Writes as much as one call takes. kDone: all that was offered went, and there may be more.
-  // kWantRead or kWantWrite, with the bytes that went: the rest must wait for that. kEnd: a file
-  // has proved shorter than its range, by `bytes`.
-  // Requires: not empty. After kEnd or kFailed the queue is only good for Clear().
-  IoResult WriteTo(Transport& transport) LOOP_ONLY;
+  // Writes as much as one call takes, and `most` (> 0) at most. kDone: all that was offered went,
+  // and there may be more. kWantRead or kWantWrite, with the bytes that went: the rest must wait
+  // for that. kEnd: a file has proved shorter than its range, by `bytes`. Requires: not empty.
+  // After kEnd or kFailed the queue is only good for Clear().
+  IoResult WriteTo(Transport& transport, uint64_t most = kUnbounded) LOOP_ONLY;
 
   // What an echo needs, and no more: when all that waits was borrowed at once, the caller may write
   // borrowed() himself. Either all of it went; or less, with this result, and WriteTo() would say
@@ -105,7 +108,7 @@ class OutputQueue {
     bytes_ = 0;
     pools_.borrower = nullptr;
   }
-  IoResult WroteSomeBorrowed(IoResult result);
+  IoResult WroteSomeBorrowed(IoResult result) { return WroteSomeBorrowed(result, lent_bytes()); }
 
   // Copies what is borrowed and did not go.
   void OwnBorrowed();
@@ -115,13 +118,15 @@ class OutputQueue {
   template <typename Keeper>
   Piece& AddPiece(Keeper keeper);
   void MakePieceOfBorrowed();
+  size_t lent_bytes() const { return pools_.lent.size(); }
+  IoResult WroteSomeBorrowed(IoResult result, size_t offered);
   Piece& AddBlock();
   void Link(Piece* piece);
   void ShareWhole(const absl::Cord& bytes);
   void Share(absl::string_view bytes, const absl::Cord& owner);
-  size_t Gather(absl::Span<iovec> into, int& pieces) const;
-  IoResult WritePieces(Transport& transport) LOOP_ONLY;
-  IoResult WriteFile(Transport& transport, File& file) LOOP_ONLY;
+  size_t Gather(absl::Span<iovec> into, size_t most, int& pieces) const;
+  IoResult WritePieces(Transport& transport, size_t most) LOOP_ONLY;
+  IoResult WriteFile(Transport& transport, File& file, size_t most) LOOP_ONLY;
   void Written(size_t n);
   Piece* PopPiece();
   void Free(Piece* piece);

@@ -28,7 +28,7 @@ ServerShard::ServerShard(EventLoop& loop, const Plan& plan, Counters& counters, 
       plan_(plan),
       counters_(counters),
       listeners_(std::move(listeners)),
-      table_(loop, plan.limits, counters.connections),
+      table_(loop, plan.limits, counters.connections, plan.memory_budget),
       acceptors_(loop, plan.admission, counters.accepting,
                  [this](Admission::Room room) {
                    AssertOnLoop();

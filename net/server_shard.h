@@ -15,6 +15,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "base/ref.h"
 #include "base/thread_role.h"
 #include "net/acceptor.h"
 #include "net/acceptor_group.h"
@@ -27,6 +28,7 @@
 #include "net/drain.h"
 #include "net/event_loop.h"
 #include "net/io_handler.h"
+#include "net/memory_budget.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
 #include "net/timer_wheel.h"
@@ -42,6 +44,7 @@ class ServerShard final : public Deferred {
     const TransportFactory& transport;
     const ConnectionLimits& limits;
     Admission& admission;
+    const Ref<MemoryBudget>& memory_budget;
   };
   struct Counters {
     ConnectionCounters connections;

@@ -13,7 +13,8 @@ TcpClient::TcpClient(EventLoop& loop, Options options)
       options_(settings_->options),
       backoff_(options_.retry.value_or(Backoff::Options()),
                options_.seed == 0 ? Random::FromEntropy() : Random(options_.seed)),
-      table_(std::make_unique<ConnectionTable>(loop, options_.limits, counters_)),
+      table_(std::make_unique<ConnectionTable>(loop, options_.limits, counters_,
+                                               options_.memory_budget)),
       connector_(loop),
       retry_timer_(loop.timers(), [this] {
         AssertOnLoop();

@@ -25,6 +25,7 @@
 #include "absl/status/statusor.h"
 #include "base/monotonic_time.h"
 #include "base/random.h"
+#include "base/ref.h"
 #include "base/thread_role.h"
 #include "net/backoff.h"
 #include "net/connection_handler.h"
@@ -34,6 +35,7 @@
 #include "net/connector.h"
 #include "net/event_loop.h"
 #include "net/io_handler.h"
+#include "net/memory_budget.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
 #include "net/timer_wheel.h"
@@ -48,6 +50,7 @@ class TcpClient {
     HandlerFactory handler = {};      // Asked for each connection made.
     TransportFactory transport = {};  // Empty: plain.
     ConnectionLimits limits = {};
+    Ref<MemoryBudget> memory_budget = MemoryBudget::OfProcess();  // As a server's. {}: none.
     ConnectOptions connect = {};
     bool no_delay = true;
     // Pauses between tries; none: one try. A connection on which something came, and that lasted

@@ -17,6 +17,11 @@
 namespace millrace {
 namespace {
 
+// That went, or came.
+size_t BytesOf(IoResult result) {
+  return result.ok() && result.kind() != IoResult::kEnd ? result.bytes() : 0;
+}
+
 absl::Status ClosedError() { return absl::FailedPreconditionError("the connection is closed"); }
 
 }  // namespace
@@ -36,7 +41,7 @@ TcpConnection::TcpConnection(ConnectionOwner& owner, Socket socket,
 
 void TcpConnection::Start() {
   last_read_ = last_write_ = loop().now();
-  if (owner_.limits().flight_recorder) StartRecording();
+  TakeUpLimits();
   errno = 0;
   absl::StatusOr<Registration> watch = loop().Watch(wire().socket().fd(), Io::kRead, *this);
   if (!watch.ok()) return EndUnwatched(watch.status());
@@ -100,10 +105,14 @@ void TcpConnection::OnIoInOtherConditions(Io ready) {
   if (is_.output_blocked && Any(ready & is_.write_needs)) is_.output_blocked = false;
   // What is unread comes before what follows it, above all before the peer's end.
   if (!is_.wants_input() || must_offer() || !Any(ready & is_.read_needs)) return Settle();
+  const bool paces = is_.paced && is_.state == State::kOpen;  // What is dropped need not wait.
+  const size_t room = paces ? MayRead() : owner_.room().size();
+  if (room == 0) return Settle();
   is_.offer_again = false;  // What comes is offered, and with it what is there.
   is_.read_needs = Io::kRead;
   // One read a turn: what is left makes the descriptor ready again, and the neighbours go first.
-  const IoResult result = wire().Read(owner_.room());
+  const IoResult result = wire().Read(owner_.room().first(room));
+  if (paces) extras_->pace->limiter.DidRead(BytesOf(result), loop().now());
   if (result.kind() != IoResult::kDone) return TookNothing(result);
   CountInput(result.bytes());
   Note(FlightEvent::kRead, result.bytes());
@@ -133,6 +142,12 @@ void TcpConnection::OnEndOfTurn() {
 inline void TcpConnection::CountInput(size_t n) {
   last_read_ = loop().now();
   owner_.counters().bytes_read.Add(n);
+}
+
+void TcpConnection::Offer(Buffer& input) {
+  ++in_handler_;
+  handler_->OnData(*this, input);
+  --in_handler_;
 }
 
 ABSL_ATTRIBUTE_ALWAYS_INLINE inline void TcpConnection::OfferInput(absl::Span<char> bytes) {
@@ -223,12 +238,13 @@ bool TcpConnection::SendFile(UniqueFd file, off_t offset, uint64_t count) {
 
 void TcpConnection::Flush() {
   for (int i = 0; i < kWritesPerTurnMax; ++i) {
-    if (output_.empty() || is_.output_blocked || is_.failing) break;
+    if (output_.empty() || is_.output_blocked || is_.write_waits || is_.failing) break;
     WriteSome();
   }
   if (!output_.empty()) {
     output_.OwnBorrowed();
-    if (!is_.output_blocked && !is_.failing) SettleLater();  // Others go first.
+    const bool waits = is_.output_blocked || is_.write_waits;
+    if (!waits && !is_.failing) SettleLater();  // Others go first.
   }
   if (is_.above_high && output_.bytes() <= owner_.limits().output_bytes_low) {
     is_.above_high = false;
@@ -239,7 +255,10 @@ void TcpConnection::Flush() {
 }
 
 void TcpConnection::WriteSome() {
-  const IoResult result = output_.WriteTo(wire());
+  const uint64_t most = is_.paced ? MayWrite() : OutputQueue::kUnbounded;
+  if (most == 0) return;
+  const IoResult result = output_.WriteTo(wire(), most);
+  if (is_.paced) extras_->pace->limiter.DidWrite(BytesOf(result), loop().now());
   if (result.kind() != IoResult::kDone) return WroteNotAll(result);
   Note(FlightEvent::kWrote, result.bytes());
   Wrote(result.bytes());
@@ -305,6 +324,7 @@ void TcpConnection::Settle() {
   AdvanceClose();
   if (closed()) return;
   if (must_offer()) SettleLater();  // Once in a turn: others go first.
+  if (is_.holds_much || output_.memory_bytes() >= kBudgetHolderBytes) CountHeld();
   UpdateInterest();
 }
 

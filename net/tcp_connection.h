@@ -32,6 +32,7 @@
 #include "absl/types/span.h"
 #include "base/intrusive_list.h"
 #include "base/monotonic_time.h"
+#include "base/ref.h"
 #include "base/thread_role.h"
 #include "base/unique_fd.h"
 #include "net/buffer.h"
@@ -48,6 +49,7 @@
 #include "net/output_queue.h"
 #include "net/pending_message.h"
 #include "net/plain_transport.h"
+#include "net/rate_limit.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
 #include "net/timer_wheel.h"
@@ -102,6 +104,8 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   void SetIdleTimeout(absl::Duration timeout) LOOP_ONLY;
   void SetReadTimeout(absl::Duration timeout) LOOP_ONLY;
   void SetWriteTimeout(absl::Duration timeout) LOOP_ONLY;
+  // So do these; each call begins with a full burst, and InvalidArgument changes nothing.
+  absl::Status SetRateLimits(const RateLimits& rate, Ref<RateLimitGroup> group = {}) LOOP_ONLY;
 
   absl::Status SetNoDelay(bool on) LOOP_ONLY;
   absl::Status SetKeepAlive(const KeepAlive& keep_alive) LOOP_ONLY;
@@ -124,9 +128,7 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   // What it is up to, in a line, and below it what its flight recorder has kept.
   std::string Report() const LOOP_ONLY;
   // Null unless ConnectionLimits::flight_recorder.
-  const FlightRecorder* flight_recorder() const LOOP_ONLY {
-    return extras_ == nullptr ? nullptr : extras_->recorder.get();
-  }
+  const FlightRecorder* flight_recorder() const LOOP_ONLY;
   // Names this connection to others; none before OnOpen() and in OnClose().
   ConnectionHandle handle() const LOOP_ONLY { return {loop().ref(), registration_.token()}; }
   // The handler, as what it is. Requires: it is a T.
@@ -136,6 +138,7 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   }
 
  private:
+  friend class ConnectionHolding;
   friend class ConnectionTable;
   template <typename T, typename Tag>
   friend class IntrusiveList;
@@ -159,11 +162,7 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   void TookNothing(IoResult result) LOOP_ONLY;
   void CountInput(size_t n) LOOP_ONLY;
   void OfferInput(absl::Span<char> bytes) LOOP_ONLY;
-  void Offer(Buffer& input) LOOP_ONLY {
-    ++in_handler_;
-    handler_->OnData(*this, input);
-    --in_handler_;
-  }
+  void Offer(Buffer& input) LOOP_ONLY;
   void ReadAgain() LOOP_ONLY;
   // Requires of the first two: message_.
   void TakeMore(absl::Span<char> bytes) LOOP_ONLY;
@@ -191,7 +190,6 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
 
   // What was read, and the handler did not consume.
   size_t unread_bytes() const { return message_ == nullptr ? 0 : message_->unread.size(); }
-  void StartRecording() LOOP_ONLY;
   void Note(FlightEvent event, uint64_t number = 0) LOOP_ONLY {
     if (is_.recorded) NoteNow(event, number);
   }
@@ -211,15 +209,17 @@ class TcpConnection final : public IoHandler, private TimerEntry, private ListLi
   void EndUnwatched(const absl::Status& why) LOOP_ONLY;
   ConnectionExtras& extras();
   OwnTimeouts timeouts() const;
-  OwnTimeouts& own_timeouts();
+  class Deadlines;  // What they are, and when its time is over.
   void EnsureTimer() LOOP_ONLY;
-  void EnsureTimerBy(MonotonicTime next) LOOP_ONLY;
   void EnsureMessageTimer() LOOP_ONLY;
-  CloseReason CheckDeadlines(MonotonicTime& next) LOOP_ONLY;
-  CloseReason CheckProgress(MonotonicTime& next) LOOP_ONLY;
   void TellHandlerDrain() LOOP_ONLY;
-  void EndIdleInDrain() LOOP_ONLY;
-  MonotonicTime NextLookInDrain() const LOOP_ONLY;
+
+  void TakeUpLimits() LOOP_ONLY;
+  // How many bytes may go now. If none, waits until some may.
+  size_t MayRead() LOOP_ONLY;
+  uint64_t MayWrite() LOOP_ONLY;
+  bool EndWaits() LOOP_ONLY;   // Those whose time is over; whether there were any.
+  void CountHeld() LOOP_ONLY;  // For the memory budget.
 
   ConnectionOwner& owner_;
   PlainTransport plain_;

@@ -92,6 +92,7 @@ void TcpConnection::EndNow(CloseCause cause, const absl::Status& why) {
 // The poller refused it. Its status has no errno, but the call that failed was the last one; who
 // called the poller has set errno to 0, for it may refuse without asking the kernel.
 void TcpConnection::EndUnwatched(const absl::Status& why) {
+  resets_ = resets_ || !told_open_;  // An orderly end would be taken for an empty answer.
   Fail(CloseCause::kSystemFailed, why, errno);
   Finish();
 }
@@ -112,6 +113,7 @@ void TcpConnection::Finish() {
   if (resets_ || !output_.empty()) wire().socket().ResetOnClose();
   CloseWire();
   output_.Clear();
+  if (extras_ != nullptr) extras_->EndShared();
   ConnectionCounters& counters = owner_.counters();
   counters.CountEnd(cause_);
   if (told_open_) {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "net/close_reason.h"
+#include "net/limits.h"
 #include "net/pending_message.h"
 #include "net/tcp_connection.h"
 
@@ -56,6 +57,7 @@ void TcpConnection::MakeMessage() {
 void TcpConnection::CheckRest() {
   if (is_.state != State::kOpen || message_ == nullptr) return;
   const size_t unread = message_->unread.size(), max = owner_.limits().input_bytes_max;
+  if (unread >= kBudgetHolderBytes) is_.holds_much = true;  // So that Settle() counts it.
   if (unread <= max) return;
   resets_ = true;
   Fail(CloseCause::kInputLimit,

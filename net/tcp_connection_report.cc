@@ -31,9 +31,8 @@ absl::string_view NameOf(ConnectionState state) {
 
 }  // namespace
 
-void TcpConnection::StartRecording() {
-  extras().recorder = std::make_unique<FlightRecorder>(loop().now());
-  is_.recorded = true;
+const FlightRecorder* TcpConnection::flight_recorder() const {
+  return extras_ == nullptr ? nullptr : extras_->recorder.get();
 }
 
 void TcpConnection::NoteNow(FlightEvent event, uint64_t number) {
@@ -49,6 +48,8 @@ std::string TcpConnection::Report() const {
   add_if(is_.pauses > 0, "paused");
   add_if(is_.above_high, "above the high mark");
   add_if(is_.output_blocked, "output blocked");
+  add_if(is_.read_waits, "reading waits for its rate");
+  add_if(is_.write_waits, "writing waits for its rate");
   add_if(is_.write_ended, "our end sent");
   add_if(is_.peer_ended, "the peer's end came");
   add_if(message_ != nullptr, "a message under way");

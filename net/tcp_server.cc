@@ -118,7 +118,8 @@ absl::Status TcpServer::CheckOptions() const {
   if (options_.connections_max < 1) {
     return absl::InvalidArgumentError("connections_max must be 1 or more");
   }
-  if (options_.accepting == Accepting::kOnEachWorker && workers_ == nullptr) {
+  const bool has_workers = workers_ != nullptr && workers_->size() > 0;
+  if (options_.accepting == Accepting::kOnEachWorker && !has_workers) {
     return absl::InvalidArgumentError("without workers only the main loop can accept");
   }
   if (options_.addresses.size() + options_.listeners.size() > kServerListenersMax) {
@@ -140,10 +141,11 @@ std::unique_ptr<ServerShard> TcpServer::MakeShard(EventLoop& loop, size_t index)
           },
   };
   if (index > 0) listeners.on_destroyed = [this] { OnShardGone(); };
-  return std::make_unique<ServerShard>(loop,
-                                       ServerShard::Plan{options_.handler, options_.transport,
-                                                         options_.limits, *settings_->admission},
-                                       *parts_[index].counters, std::move(listeners));
+  return std::make_unique<ServerShard>(
+      loop,
+      ServerShard::Plan{options_.handler, options_.transport, options_.limits,
+                        *settings_->admission, options_.memory_budget},
+      *parts_[index].counters, std::move(listeners));
 }
 
 // Has `work` done on the part's loop, and waits for its answer.
@@ -328,6 +330,10 @@ TcpServer::Stats TcpServer::stats() const {
     stats.failed_to_open += connections.failed_to_open.value();
     stats.bytes_read += connections.bytes_read.value();
     stats.bytes_written += connections.bytes_written.value();
+    stats.limited_bytes_read += connections.limited.bytes_read.value();
+    stats.limited_bytes_written += connections.limited.bytes_written.value();
+    stats.rate_pauses_read += connections.limited.read_pauses.value();
+    stats.rate_pauses_write += connections.limited.write_pauses.value();
     for (size_t i = 0; i < stats.ended.size(); ++i) stats.ended[i] += connections.ended[i].value();
   }
   return stats;

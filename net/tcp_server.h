@@ -31,6 +31,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "base/ref.h"
 #include "base/thread_role.h"
 #include "net/acceptor.h"
 #include "net/admission.h"
@@ -44,6 +45,7 @@
 #include "net/io_handler.h"
 #include "net/limits.h"
 #include "net/loop_ref.h"
+#include "net/memory_budget.h"
 #include "net/server_shard.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
@@ -69,6 +71,9 @@ class TcpServer {
     HandlerFactory handler = {};
     TransportFactory transport = {};  // Empty: plain.
     ConnectionLimits limits = {};
+    // What all connections of all servers and clients with this budget may hold together. {}: no
+    // bound.
+    Ref<MemoryBudget> memory_budget = MemoryBudget::OfProcess();
     ListenOptions listen = {};
     // At the cap nothing is accepted, and who comes waits in the kernel's backlog until a few have
     // ended.
@@ -115,6 +120,9 @@ class TcpServer {
     int64_t pauses_full = 0, pauses_listener_full = 0, pauses_rate = 0;
     int64_t opened = 0, closed = 0, closed_on_error = 0, failed_to_open = 0;
     int64_t bytes_read = 0, bytes_written = 0;
+    // Of connections with rate limits; and how often they had to wait.
+    int64_t limited_bytes_read = 0, limited_bytes_written = 0;
+    int64_t rate_pauses_read = 0, rate_pauses_write = 0;
     std::array<int64_t, kCloseCauses> ended = {};  // Closed or failed to open, by CloseCause.
   };
   // What it did so far, over all loops. Any thread. Figures of one moment for each loop only.
