@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "absl/base/optimization.h"
 #include "absl/log/check.h"
@@ -314,13 +315,17 @@ void EventLoop::DestroyDeferred() {
   for (std::unique_ptr<Deferred>& object : dying) object.reset();
 }
 
-// The youngest first, for it may use the older ones; and what dies with it.
+// The youngest first, for it may use the older ones; and what dies with it. What all share, as
+// Local() gives it, goes last: it may have been asked for long after its users were made.
 void EventLoop::DestroyKept() {
   while (!kept_.empty() || !deferred_.empty()) {
     DestroyDeferred();
     if (kept_.empty()) continue;
-    std::unique_ptr<Deferred> object = std::move(kept_.back().object);
-    kept_.pop_back();
+    const auto own = std::find_if(kept_.rbegin(), kept_.rend(),
+                                  [](const Kept& kept) { return kept.type == nullptr; });
+    const auto next = own != kept_.rend() ? std::prev(own.base()) : std::prev(kept_.end());
+    const std::unique_ptr<Deferred> object = std::move(next->object);
+    kept_.erase(next);
   }
 }
 

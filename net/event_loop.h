@@ -151,7 +151,7 @@ class EventLoop {
   }
   void Release(Deferred& object) LOOP_ONLY;
   // The loop's own T, made as T(loop) when first asked for, and kept: for what all connections of a
-  // loop share.
+  // loop share. Destroyed behind all that was given to Keep().
   template <typename T>
   T& Local() LOOP_ONLY;
 

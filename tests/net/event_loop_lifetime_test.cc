@@ -303,6 +303,15 @@ TEST_F(EventLoopLifetimeTest, LocalThatUsesAnotherDiesBeforeIt) {
   EXPECT_EQ(dead_locals, "yo");
 }
 
+// Who keeps clients makes their memory when the first one connects.
+TEST_F(EventLoopLifetimeTest, LocalOutlivesWhoAskedForItLateInLife) {
+  dead_locals = "";
+  loop_->Keep(std::make_unique<Mortal>(dead_locals, 'k'));
+  loop_->Local<OlderLocal>();
+  test_loop_.Destroy();
+  EXPECT_EQ(dead_locals, "ko");
+}
+
 // --- A caller's mistakes ---
 
 using EventLoopDeathTest = EventLoopLifetimeTest;
