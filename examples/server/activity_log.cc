@@ -43,6 +43,12 @@ void ActivityLog::TellNow() {
             << " above their peer's cap, " << stats.refused << " without a descriptor; "
             << stats.pauses_full << " pauses at the cap, " << stats.pauses_rate
             << " for the accept rate; ended: " << EndsByCause(stats);
+  const MemoryBudget::Stats memory = budget_.stats();
+  LOG(INFO) << program_ << ": " << memory.total_bytes << " bytes buffered (" << memory.peak_bytes
+            << " at most so far) of " << budget_.limit_bytes() << "; readings stopped for that "
+            << memory.stops << ", connections closed " << memory.closes
+            << "; pauses for rates: " << stats.rate_pauses_read << " of reading, "
+            << stats.rate_pauses_write << " of writing";
   TellLoop();
   for (size_t i = 0; i < workers_.size(); ++i) workers_.loop(i).Post(TellLoop);
   server_.ReportConnections();

@@ -3,7 +3,7 @@
 // ActivityLog writes to the log what a server is up to: on SIGUSR1 each loop and each connection,
 // at the end what became of all of them. A member of ServerMain(); main loop only.
 //
-//   ActivityLog log("echo", *main, *workers, *server);
+//   ActivityLog log("echo", *main, *workers, *server, budget);
 //   log.TellNow();        // At most once a second: who asks more often is not answered.
 
 #ifndef MILLRACE_EXAMPLES_SERVER_ACTIVITY_LOG_H_
@@ -16,6 +16,7 @@
 #include "base/thread_role.h"
 #include "net/event_loop.h"
 #include "net/event_loop_thread_pool.h"
+#include "net/memory_budget.h"
 #include "net/tcp_server.h"
 
 namespace millrace {
@@ -24,8 +25,8 @@ class ActivityLog {
  public:
   // All but `program` are borrowed.
   ActivityLog(absl::string_view program, EventLoop& main, EventLoopThreadPool& workers,
-              TcpServer& server)
-      : program_(program), main_(main), workers_(workers), server_(server) {}
+              TcpServer& server, const MemoryBudget& budget)
+      : program_(program), main_(main), workers_(workers), server_(server), budget_(budget) {}
 
   void TellNow() LOOP_ONLY;
   void TellEnd();
@@ -35,6 +36,7 @@ class ActivityLog {
   EventLoop& main_;
   EventLoopThreadPool& workers_;
   TcpServer& server_;
+  const MemoryBudget& budget_;
   MonotonicTime next_;  // Not before.
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "examples/server/server_flags.h"
 
+#include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -9,7 +11,9 @@
 #include "absl/strings/string_view.h"
 #include "base/status_macros.h"
 #include "net/address_prefix.h"
+#include "net/memory_budget.h"
 #include "net/progress_limits.h"
+#include "net/rate_limit.h"
 #include "net/socket_address.h"
 
 namespace millrace {
@@ -108,6 +112,41 @@ void AddConnectionFlags(FlagSet& flags, ServerProgram& program) {
                   "remembers the last events of each connection; SIGUSR1 writes them to the log");
 }
 
+void AddRate(FlagSet& flags, absl::string_view name, RateLimit& rate, absl::string_view help) {
+  const auto read = [&rate](absl::string_view text) -> absl::Status {
+    MILLRACE_ASSIGN_OR_RETURN(const uint64_t bytes, FlagSet::ReadBytes(text));
+    RateLimits limits;
+    limits.read = {.bytes_per_second = static_cast<double>(bytes)};
+    MILLRACE_RETURN_IF_ERROR(limits.Check());
+    rate = limits.read;
+    return absl::OkStatus();
+  };
+  flags.Add({.name = std::string(name),
+             .value = "BYTES",
+             .initial = "0",
+             .help = std::string(help),
+             .read = read});
+}
+
+void AddShareFlags(FlagSet& flags, ServerSettings& settings, ServerProgram& program) {
+  AddRate(flags, "read_rate", program.limits.rate.read,
+          "bytes that are read from a connection in a second, as 64KiB; 0: as they come");
+  AddRate(flags, "write_rate", program.limits.rate.write,
+          "bytes that are written to a connection in a second; 0: as they are taken");
+  const auto read_limit = [&settings](absl::string_view text) -> absl::Status {
+    MILLRACE_ASSIGN_OR_RETURN(const uint64_t bytes, FlagSet::ReadBytes(text));
+    if (bytes == 0) return absl::InvalidArgumentError("must be more than 0");
+    MILLRACE_ASSIGN_OR_RETURN(settings.memory_budget, MemoryBudget::Create({.limit_bytes = bytes}));
+    return absl::OkStatus();
+  };
+  flags.Add({.name = "memory_limit",
+             .value = "BYTES",
+             .initial = "half of the memory",
+             .help = "bytes that all connections together may have buffered, as 512MiB; near it "
+                     "the largest are not read from, above it they are closed",
+             .read = read_limit});
+}
+
 void AddEndingFlags(FlagSet& flags, ServerSettings& settings) {
   flags.AddDuration("drain_timeout", settings.drain.grace, absl::ZeroDuration(),
                     "how long connections may go on after SIGTERM or SIGINT; inf: as they like");
@@ -141,6 +180,7 @@ void AddServerFlags(FlagSet& flags, ServerSettings& settings, ServerProgram& pro
   AddLoopFlags(flags, settings);
   AddConnectionFlags(flags, program);
   AddAdmissionFlags(flags, settings.admission, program);
+  AddShareFlags(flags, settings, program);
   AddEndingFlags(flags, settings);
   AddWatchingFlags(flags, settings);
   if (program.add_flags) program.add_flags(flags);

@@ -13,11 +13,13 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "base/ref.h"
 #include "examples/server/server_program.h"
 #include "examples/server/succession.h"
 #include "net/admission.h"
 #include "net/drain.h"
 #include "net/limits.h"
+#include "net/memory_budget.h"
 #include "tools/program/flag_set.h"
 
 namespace millrace {
@@ -28,6 +30,7 @@ struct ServerSettings {
   std::string poller = "epoll";
   absl::Duration busy_poll = absl::ZeroDuration();
   AdmissionOptions admission;
+  Ref<MemoryBudget> memory_budget = MemoryBudget::OfProcess();
   DrainOptions drain;
   absl::Duration stall_threshold = kStallThreshold;  // Zero: nobody watches.
   bool measure_turns = false;

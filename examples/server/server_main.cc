@@ -146,6 +146,7 @@ absl::StatusOr<std::unique_ptr<TcpServer>> StartServer(EventLoop& main,
                           {.listeners = std::move(listeners),
                            .handler = std::move(program.handler),
                            .limits = program.limits,
+                           .memory_budget = settings.memory_budget,
                            .connections_max = program.connections_max,
                            .admission = settings.admission});
 }
@@ -197,7 +198,7 @@ absl::Status Serve(ServerProgram& program, const ServerSettings& settings) {
   Succession succession(*main, settings.sockets, std::move(inherited));
   MILLRACE_ASSIGN_OR_RETURN(std::unique_ptr<TcpServer> server,
                             StartServer(*main, *workers, program, settings, succession));
-  ActivityLog activity(program.name, *main, *workers, *server);
+  ActivityLog activity(program.name, *main, *workers, *server, *settings.memory_budget);
   steward.set_server(*server, succession, activity);
   MILLRACE_RETURN_IF_ERROR(succession.Begin([&](pid_t successor) {
     AssertOnLoop();

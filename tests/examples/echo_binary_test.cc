@@ -154,6 +154,9 @@ TEST(EchoBinaryTest, BadProtectionsAreRefusedInOneLine) {
   ExpectRefused({"--accept_rate=nan"}, "--accept_rate=nan", "must be a number from 0 to");
   ExpectRefused({"--deny=10.0.0.0/33"}, "--deny=10.0.0.0/33", "10.0.0.0/33");
   ExpectRefused({"--allow=host"}, "--allow=host", "not an IP address");
+  ExpectRefused({"--memory_limit=0"}, "--memory_limit=0", "more than 0");
+  ExpectRefused({"--memory_limit=1TB"}, "--memory_limit=1TB", "must be bytes, such as");
+  ExpectRefused({"--read_rate=99999999999GiB"}, "--read_rate=", "must be bytes, such as");
   ExpectRefused({"--stall_threshold=1ms"}, "--stall_threshold=1ms", "must be 0s, or 4ms or more");
 }
 
@@ -271,6 +274,19 @@ TEST(EchoBinaryTest, APeerAboveItsCapIsReset) {
   EXPECT_TRUE(second.was_reset());
   first.Send("y");
   EXPECT_EQ(first.Receive(1), "y");
+}
+
+TEST(EchoBinaryTest, ARateHoldsReadingBackAndNothingIsLost) {
+  Server server({"--listen=127.0.0.1:0", "--read_rate=1MiB"});
+  Peer peer = Peer::ConnectedTo(server.NextAddress());
+  const std::string bytes(300'000, 'x');  // Three times the burst.
+  peer.Send(bytes);
+  EXPECT_EQ(peer.Receive(bytes.size()), bytes);
+  server.process().Signal(SIGUSR1);
+  ASSERT_TRUE(server.process().WaitForError("pauses for rates: "));
+  peer.Close();
+  server.process().Signal(SIGTERM);
+  EXPECT_THAT(server.process().Wait().err, Not(HasSubstr("pauses for rates: 0 of reading")));
 }
 
 TEST(EchoBinaryTest, SigUsr1TellsWhatConnectionsAreUpTo) {

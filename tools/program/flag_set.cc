@@ -93,6 +93,20 @@ absl::StatusOr<absl::Duration> FlagSet::ReadDuration(absl::string_view text) {
   return absl::InvalidArgumentError("must be a duration, such as 1.5s, 200ms or 1h30m");
 }
 
+absl::StatusOr<uint64_t> FlagSet::ReadBytes(absl::string_view text) {
+  int shift = 0;
+  if (absl::ConsumeSuffix(&text, "KiB")) {
+    shift = 10;
+  } else if (absl::ConsumeSuffix(&text, "MiB")) {
+    shift = 20;
+  } else if (absl::ConsumeSuffix(&text, "GiB")) {
+    shift = 30;
+  }
+  uint64_t number;
+  if (absl::SimpleAtoi(text, &number) && number <= UINT64_MAX >> shift) return number << shift;
+  return absl::InvalidArgumentError("must be bytes, such as 65536, 64KiB, 512MiB or 2GiB");
+}
+
 void FlagSet::AddDuration(absl::string_view name, absl::Duration& value, absl::Duration min,
                           absl::string_view help, absl::Duration max) {
   const auto read = [&value, min, max](absl::string_view text) {

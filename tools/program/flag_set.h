@@ -16,6 +16,7 @@
 #ifndef MILLRACE_TOOLS_PROGRAM_FLAG_SET_H_
 #define MILLRACE_TOOLS_PROGRAM_FLAG_SET_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -60,9 +61,11 @@ class FlagSet {
   // The name of a poller that PollerNamed() knows.
   void AddPoller(absl::string_view name, std::string& value, absl::string_view help);
 
-  // For flags of one's own: what a flag's `read` is given, as a number or a duration.
+  // For flags of one's own: what a flag's `read` is given, as a number, a duration, or bytes.
   static absl::Status ReadNumber(absl::string_view text, double min, double max, double& value);
   static absl::StatusOr<absl::Duration> ReadDuration(absl::string_view text);
+  // "1500", "64KiB", "512MiB" or "2GiB".
+  static absl::StatusOr<uint64_t> ReadBytes(absl::string_view text);
 
   // Reads what follows the program's name, up to the first error.
   absl::Status Parse(absl::Span<const absl::string_view> arguments);

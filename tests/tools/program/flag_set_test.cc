@@ -186,5 +186,26 @@ TEST_F(FlagSetTest, AGoodCommandLineGoesOn) {
   EXPECT_EQ(threads_, 1);
 }
 
+TEST_F(FlagSetTest, BytesComeWithAUnitOrWithout) {
+  const auto read = [](absl::string_view text) { return FlagSet::ReadBytes(text).value_or(0); };
+  EXPECT_EQ(read("1500"), 1500u);
+  EXPECT_EQ(read("64KiB"), 65536u);
+  EXPECT_EQ(read("512MiB"), 512u << 20);
+  EXPECT_EQ(read("17179869183GiB"), uint64_t{17179869183} << 30);
+  for (const char* wrong : {"", "KiB", "-1", "1.5MiB", "64 KiB", "64kb", "17179869184GiB"}) {
+    EXPECT_FALSE(FlagSet::ReadBytes(wrong).ok()) << wrong;
+  }
+}
+
+TEST_F(FlagSetTest, NumbersAreInTheirRange) {
+  double value = 7;
+  EXPECT_TRUE(FlagSet::ReadNumber("0.5", 0, 1, value).ok());
+  EXPECT_EQ(value, 0.5);
+  for (const char* wrong : {"", "x", "nan", "-0.1", "1.1", "inf"}) {
+    EXPECT_FALSE(FlagSet::ReadNumber(wrong, 0, 1, value).ok()) << wrong;
+  }
+  EXPECT_EQ(value, 0.5) << "a wrong one changes nothing";
+}
+
 }  // namespace
 }  // namespace millrace
