@@ -16,6 +16,7 @@
 #include "net/connection_extras.h"
 #include "net/flight_recorder.h"
 #include "net/limits.h"
+#include "net/pending_message.h"
 #include "net/rate_limit.h"
 #include "net/tcp_connection.h"
 
@@ -50,6 +51,7 @@ absl::Status TcpConnection::SetRateLimits(const RateLimits& rate, Ref<RateLimitG
   if (is_.write_waits) last_write_ = loop().now();
   if (!is_.read_waits && !is_.write_waits) return absl::OkStatus();
   is_.read_waits = is_.write_waits = false;
+  if (message_ != nullptr) message_->SetReading(is_.wants_input(), loop().now());
   SettleLater();
   EnsureTimer();
   return absl::OkStatus();
@@ -82,14 +84,11 @@ bool TcpConnection::EndWaits() {
   const MonotonicTime now = loop().now();
   const bool reads = is_.read_waits && extras_->pace->read_at <= now;
   const bool writes = is_.write_waits && extras_->pace->write_at <= now;
-  if (reads) {
-    is_.read_waits = false;
-    last_read_ = now;
-  }
-  if (writes) {
-    is_.write_waits = false;
-    last_write_ = now;
-  }
+  if (reads) last_read_ = now;
+  if (writes) last_write_ = now;
+  is_.read_waits = is_.read_waits && !reads;
+  is_.write_waits = is_.write_waits && !writes;
+  if (message_ != nullptr) message_->SetReading(is_.wants_input(), now);
   return reads || writes;
 }
 

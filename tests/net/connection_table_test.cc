@@ -57,6 +57,7 @@ TEST_F(ConnectionTableTest, AHandlerFactoryMayRefuse) {
   EXPECT_EQ(ends_, 1);
   Peer peer(std::move(theirs));
   ExpectClosed(peer);
+  EXPECT_TRUE(peer.was_reset()) << "an orderly end would look like an empty answer";
 }
 
 TEST_F(ConnectionTableTest, AnEmptyHandlerFactoryRefuses) {

@@ -8,11 +8,13 @@
 #include <utility>
 #include <vector>
 
+#include "base/ref.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "net/admission.h"
 #include "net/close_reason.h"
 #include "net/drain.h"
+#include "net/memory_budget.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
 #include "tests/support/peer.h"
@@ -28,7 +30,7 @@ class ServerShardTest : public ::testing::Test {
  protected:
   ServerShardTest() {
     shard_ = &loop_->Keep(std::make_unique<ServerShard>(
-        *loop_, ServerShard::Plan{handler_, transport_, limits_, admission_}, counters_,
+        *loop_, ServerShard::Plan{handler_, transport_, limits_, admission_, budget_}, counters_,
         ServerShard::Listeners{
             .on_room = [this](Admission::Room) { log_.events.push_back("told room"); },
             .on_drained =
@@ -48,6 +50,7 @@ class ServerShardTest : public ::testing::Test {
 
   ConnectionLog log_;
   HandlerFactory handler_ = RecordingHandlers(log_);
+  const Ref<MemoryBudget> budget_;
   TransportFactory transport_;
   ConnectionLimits limits_;
   Admission admission_{{}, /*connections_max=*/100, /*listeners=*/1};

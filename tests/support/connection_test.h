@@ -19,11 +19,13 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/time/time.h"
+#include "base/ref.h"
 #include "gtest/gtest.h"
 #include "net/connection_limits.h"
 #include "net/connection_owner.h"
 #include "net/connection_table.h"
 #include "net/event_loop.h"
+#include "net/memory_budget.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
 #include "net/tcp_connection.h"
@@ -42,10 +44,11 @@ class ConnectionTest : public ::testing::Test {
   // What a test sets before the first Open().
   ConnectionLimits limits_;
   TransportFactory transport_;
+  Ref<MemoryBudget> budget_;  // None, unless a test makes one.
 
   ConnectionTable& table() {
     if (table_ == nullptr) {
-      table_ = &loop_->Keep(std::make_unique<ConnectionTable>(*loop_, limits_, counters_));
+      table_ = &loop_->Keep(std::make_unique<ConnectionTable>(*loop_, limits_, counters_, budget_));
     }
     return *table_;
   }
