@@ -34,6 +34,11 @@ TEST(ConnectionLimitsTest, SomeInputMustBeAllowedToWait) {
   EXPECT_TRUE(ConnectionLimits{.input_bytes_max = 1}.Check().ok());
 }
 
+TEST(ConnectionLimitsTest, RatesAreCheckedToo) {
+  ExpectRefused({.rate = {.write = {.bytes_per_second = -1}}}, "write.bytes_per_second");
+  EXPECT_TRUE(ConnectionLimits{.rate = {.read = {.bytes_per_second = 1}}}.Check().ok());
+}
+
 TEST(ConnectionLimitsTest, OutputMarksDoNotFall) {
   const auto marks = [](uint64_t low, uint64_t high, uint64_t max) {
     return ConnectionLimits{

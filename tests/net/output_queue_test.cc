@@ -206,6 +206,21 @@ TEST_F(OutputQueueTest, OneCallOffersSoManyBytesAndNoMore) {
   EXPECT_EQ(sink_.taken.size(), 4 * kOutputBytesPerWriteMax + 7);
 }
 
+TEST_F(OutputQueueTest, WritesNoMoreThanItIsTold) {
+  const std::string lent(10, 'l');
+  queue().AppendBorrowed(lent);
+  EXPECT_EQ(queue().WriteTo(sink_, 4), (IoResult{IoResult::kDone, 4}));
+  queue().OwnBorrowed();
+  queue().AppendOwned(std::string(2000, 's'));
+  queue().AppendFile(FileWith(std::string(100, 'f')), 0, 100);
+  EXPECT_EQ(queue().WriteTo(sink_, 7), (IoResult{IoResult::kDone, 7}));
+  EXPECT_EQ(queue().WriteTo(sink_, 5000), (IoResult{IoResult::kDone, 1999}));
+  EXPECT_EQ(queue().WriteTo(sink_, 99), (IoResult{IoResult::kDone, 99}));
+  EXPECT_EQ(queue().bytes(), 1u);
+  EXPECT_EQ(Drain(), (IoResult{IoResult::kDone, 1}));
+  EXPECT_EQ(sink_.taken, lent + std::string(2000, 's') + std::string(100, 'f'));
+}
+
 TEST_F(OutputQueueTest, LessTakenThanOfferedMeansToWait) {
   queue().Append("hello");
   sink_.room = 4;
