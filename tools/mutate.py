@@ -28,6 +28,9 @@ from tools import defects  # noqa: E402, for it needs the line above
 
 COPY = os.path.expanduser("~/.cache/millrace/mutants")
 TESTS_FAILED = 3  # What Bazel exits with then.
+# Of the soak, so many are enough: most defects show within a hundred. (The other tests pass over
+# arguments that are not theirs.)
+SEEDS = 2000
 
 
 def copy_tree(root, copy):
@@ -75,7 +78,8 @@ def run_tests(copy, defect):
     """Returns (exit code, the tests that failed)."""
     done = subprocess.run(
         [os.path.join(copy, "tools/bazel"), "test", "--notest_keep_going", "--noshow_progress",
-         "--color=no", "--test_output=summary", "--test_timeout=120", *defect.tests],
+         "--color=no", "--test_output=summary", "--test_timeout=120",
+         "--test_arg=--seeds=%d" % SEEDS, *defect.tests],
         cwd=copy, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, check=False)
     caught = re.findall(r"^(//\S+)\s+(?:FAILED in|TIMEOUT in|FAILED TO RUN)", done.stdout, re.M)
