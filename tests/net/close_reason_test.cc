@@ -5,6 +5,8 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "gmock/gmock.h"
@@ -61,18 +63,15 @@ TEST(CloseCauseTest, WhatNoCallFailedOnIsTheTransportsOwn) {
 }
 
 TEST(CloseReasonTest, SaysWhoWhatAndTheErrnosName) {
-  const struct {
-    CloseReason reason;
-    std::string text;
-  } cases[] = {
+  const std::vector<std::pair<CloseReason, std::string>> cases = {
       {{CloseCause::kIdleTimeout, 0, absl::DeadlineExceededError("idle for 10s")},
        "timeout: idle for 10s"},
       {{CloseCause::kPeerReset, ECONNRESET, absl::UnavailableError("recv: Connection reset")},
        "peer: reset (ECONNRESET)"},
       {{CloseCause::kPeerReset, EPIPE, absl::FailedPreconditionError("send: Broken pipe")},
        "peer: reset (EPIPE)"},
-      {{CloseCause::kPeerEnded}, "peer: ended"},
-      {{CloseCause::kHandlerClosed}, "handler: closed"},
+      {CloseReason{CloseCause::kPeerEnded}, "peer: ended"},
+      {CloseReason{CloseCause::kHandlerClosed}, "handler: closed"},
       {{CloseCause::kPeerLost, EHOSTUNREACH, absl::UnavailableError("recv: No route to host")},
        "network: does not reach the peer (EHOSTUNREACH)"},
       {{CloseCause::kSystemFailed, ENOSPC, absl::ResourceExhaustedError("epoll_ctl add 7: full")},
@@ -80,7 +79,7 @@ TEST(CloseReasonTest, SaysWhoWhatAndTheErrnosName) {
       {{CloseCause::kHandlerAborted, 0, absl::AbortedError("enough")}, "handler: enough"},
       {{CloseCause::kHandlerAborted, 0, absl::OkStatus()}, "handler: handler_aborted"},
       {{CloseCause::kSystemFailed, 4095, absl::UnknownError("odd")}, "system: odd (errno 4095)"},
-      {{}, "open: not ended"},
+      {CloseReason(), "open: not ended"},
   };
   for (const auto& [reason, text] : cases) {
     EXPECT_EQ(reason.ToString(), text);

@@ -59,6 +59,7 @@ class StallProbeTest : public ::testing::Test {
 
   static inline const int kSignal = SIGRTMIN + 5;
   const StallProbe probe_ = StallProbe::Create(kSignal).value();
+  std::atomic<bool> computing_{false}, stop_{false};  // The loop looks at them, so it goes first.
   StallingLoop loop_;
 };
 
@@ -96,15 +97,14 @@ TEST_F(StallProbeTest, WhoeverWasCalledIsTold) {
 // ThreadSanitizer holds signals back until the next system call.
 #ifndef ABSL_HAVE_THREAD_SANITIZER
 TEST_F(StallProbeTest, ThreadThatComputesAnswersToo) {
-  std::atomic<bool> computing{false}, stop{false};
-  loop_.ref().Post([&] {
-    computing = true;
-    while (!stop) {
+  loop_.ref().Post([this] {
+    computing_ = true;
+    while (!stop_) {
     }
   });
-  while (!computing) std::this_thread::yield();
+  while (!computing_) std::this_thread::yield();
   const absl::StatusOr<StallAnswer> answer = Ask();
-  stop = true;
+  stop_ = true;
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_TRUE(absl::StrContains(Names(*answer), "EventLoop::RunPosts()")) << Names(*answer);
 }
