@@ -103,7 +103,6 @@ bool Admission::IsCounted(const SocketAddress& peer) const {
 
 Admission::Entry Admission::Enter(const SocketAddress& peer, uint16_t listener, MonotonicTime now) {
   if (IsDenied(peer)) return {Refusal::kDenied};
-  if (ending_.load(std::memory_order_relaxed)) return {Refusal::kFull};
   const bool counted = IsCounted(peer);
   if (counted && !peers_.Enter(PeerOf(peer), per_peer_max_)) return {Refusal::kPeerFull};
   Room room;

@@ -60,8 +60,7 @@ class Admission {
  public:
   // Why a listener pauses.
   enum class Hold : uint8_t { kNone, kEnding, kFull, kListenerFull, kRate };
-  // Why a connection is refused. kFull: others took the last place in that moment, or the end
-  // began.
+  // Why a connection is refused. kFull: others took the last place in that moment.
   enum class Refusal : uint8_t { kNone, kDenied, kPeerFull, kFull };
   // There is room for those who wait: see AcceptorGroup::Resume().
   struct Room {
@@ -87,7 +86,8 @@ class Admission {
   Entry Enter(const SocketAddress& peer, uint16_t listener, MonotonicTime now);
   // Gives them back. Once for each that entered. Who waits must be told of the room, if any.
   [[nodiscard]] Room Leave(const SocketAddress& peer, uint16_t listener);
-  // From now on nobody enters, and listeners are held back for ever.
+  // From now on listeners are held back, for ever. Who was accepted in that very moment may enter:
+  // another process may accept here from now on, and nobody is to notice.
   void End() { ending_.store(true, std::memory_order_relaxed); }
 
   // Connections that have entered and not left.

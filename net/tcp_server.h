@@ -71,8 +71,8 @@ class TcpServer {
     HandlerFactory handler = {};
     TransportFactory transport = {};  // Empty: plain.
     ConnectionLimits limits = {};
-    // What all connections of all servers and clients with this budget may hold together. {}: no
-    // bound.
+    // What all connections of all servers and clients with this budget may hold together. Without
+    // one, {}, there is no bound.
     Ref<MemoryBudget> memory_budget = MemoryBudget::OfProcess();
     ListenOptions listen = {};
     // At the cap nothing is accepted, and who comes waits in the kernel's backlog until a few have
@@ -114,7 +114,7 @@ class TcpServer {
     int64_t refused = 0;  // Out of descriptors. Not among those accepted, as the next three are.
     int64_t refused_denied = 0;     // By AdmissionOptions::allow and deny.
     int64_t refused_peer_full = 0;  // By connections_per_peer_max.
-    int64_t refused_full = 0;  // In the moment when the last place was taken, or a drain began.
+    int64_t refused_full = 0;       // In the moment when the last place was taken.
     // Times that a listener paused: for connections_max, connections_per_listener_max, and the
     // accept rate.
     int64_t pauses_full = 0, pauses_listener_full = 0, pauses_rate = 0;

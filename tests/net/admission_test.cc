@@ -189,12 +189,14 @@ TEST_F(AdmissionTest, AFullListenerIsHeldBackAlone) {
   EXPECT_EQ(room.listener, 1);
 }
 
-TEST_F(AdmissionTest, OnceItEndsNobodyEnters) {
+// Found by a restart under load: a connection was accepted on one loop while the drain began on
+// another, and reset.
+TEST_F(AdmissionTest, OnceItEndsListenersAreHeldBackAndWhoIsAcceptedMayEnter) {
   Make({});
-  EXPECT_EQ(Enter(Stranger(1)), Refusal::kNone);
+  EXPECT_EQ(HoldsBack(), Hold::kNone);
   admission_->End();
+  EXPECT_EQ(Enter(Stranger(1)), Refusal::kNone);
   EXPECT_EQ(HoldsBack(), Hold::kEnding);
-  EXPECT_EQ(Enter(Stranger(1)), Refusal::kFull);
   EXPECT_FALSE(admission_->Leave(Stranger(1), 0).any());
   EXPECT_EQ(admission_->open(), 0);
 }
