@@ -2,9 +2,11 @@
 #include "base/async_log_sink.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -12,6 +14,7 @@
 #include <utility>
 
 #include "absl/base/log_severity.h"
+#include "absl/functional/function_ref.h"
 #include "absl/log/globals.h"
 #include "absl/log/log_entry.h"
 #include "absl/log/log_sink_registry.h"
@@ -30,6 +33,8 @@ namespace {
 constexpr size_t kDropNoticeBytesMax = 80;
 
 constexpr absl::Duration kFatalWaitMax = absl::Seconds(1);
+// A program that is told to end must, though nobody reads its log.
+constexpr absl::Duration kLastWaitMax = absl::Seconds(1);
 
 bool WaitUntilWritable(int fd, int timeout_ms) {
   pollfd writable = {.fd = fd, .events = POLLOUT, .revents = 0};
@@ -40,16 +45,16 @@ bool WaitUntilWritable(int fd, int timeout_ms) {
   return ready > 0;
 }
 
-// False if the descriptor fails; the rest is lost then. A full disk or a closed pipe is not tried
-// again here: the next batch comes soon enough.
-bool WriteAll(int fd, absl::string_view bytes) {
+// False if the descriptor fails, or `wait` says that it takes nothing; the rest is lost then. A
+// full disk or a closed pipe is not tried again here: the next batch comes soon enough.
+bool WriteAll(int fd, absl::string_view bytes, absl::FunctionRef<bool()> wait) {
   while (!bytes.empty()) {
-    const ssize_t written = write(fd, bytes.data(), bytes.size());
+    if (!wait()) return false;
+    // A pipe or a terminal that is writable takes so much without blocking.
+    const ssize_t written = write(fd, bytes.data(), std::min<size_t>(bytes.size(), PIPE_BUF));
     if (written > 0) {
       bytes.remove_prefix(static_cast<size_t>(written));
-    } else if (written < 0 && errno == EAGAIN) {  // Somebody we share it with made it non-blocking.
-      if (!WaitUntilWritable(fd, -1)) return false;
-    } else if (written == 0 || errno != EINTR) {
+    } else if (written == 0 || (errno != EINTR && errno != EAGAIN)) {
       return false;
     }
   }
@@ -133,7 +138,7 @@ void AsyncLogSink::WriteThrough(absl::string_view text) {
   }
   // The writer is stuck, or it is not there: this process was forked, or it is the writer that
   // dies.
-  if (WaitUntilWritable(options_.fd, 0)) WriteAll(options_.fd, text);
+  WriteAll(options_.fd, text, [this] { return WaitUntilWritable(options_.fd, 0); });
 }
 
 void AsyncLogSink::Append(absl::string_view text) {
@@ -150,10 +155,24 @@ void AsyncLogSink::WriteUntilStopped() {
   std::string batch;
   batch.reserve(options_.queue_bytes_max);  // It changes places with pending_.
   while (TakeBatch(batch)) {
-    if (!WriteAll(options_.fd, batch)) write_errors_.Increment();
+    if (!WriteAll(options_.fd, batch, [this] { return WaitForRoom(); })) write_errors_.Increment();
     absl::MutexLock lock(&mu_);
     bytes_written_ += batch.size();  // Even if it failed: nobody is to wait for it any more.
   }
+}
+
+// Never inside write(2): who waits there cannot be told that it is time to end. False if it is, and
+// the descriptor has taken nothing for kLastWaitMax.
+bool AsyncLogSink::WaitForRoom() {
+  constexpr absl::Duration kBetweenLooks = absl::Milliseconds(50);
+  for (absl::Duration waited; waited < kLastWaitMax; waited += kBetweenLooks) {
+    if (WaitUntilWritable(options_.fd, static_cast<int>(kBetweenLooks / absl::Milliseconds(1)))) {
+      return true;
+    }
+    absl::MutexLock lock(&mu_);
+    if (!stopping_) waited = absl::ZeroDuration();
+  }
+  return false;
 }
 
 // Waits for something to write. False: nothing is left, and nothing will come.

@@ -56,7 +56,7 @@ class AsyncLogSink final : public absl::LogSink {
   // Starts the thread and registers the sink. Fails if no thread can be had.
   static absl::StatusOr<std::unique_ptr<AsyncLogSink>> Install(Options options);
 
-  // Unregisters it and writes what is left: like Flush(), waits for the descriptor.
+  // Unregisters it and writes what is left, unless the descriptor takes nothing for a second.
   ~AsyncLogSink() override;
 
   // Waits until everything logged before is written, or has failed to be. While the descriptor
@@ -83,6 +83,7 @@ class AsyncLogSink final : public absl::LogSink {
 
   // The writer's thread.
   void WriteUntilStopped() ABSL_LOCKS_EXCLUDED(mu_);
+  bool WaitForRoom() ABSL_LOCKS_EXCLUDED(mu_);
   bool TakeBatch(std::string& batch) ABSL_LOCKS_EXCLUDED(mu_);
   bool HasWork() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
 

@@ -207,10 +207,21 @@ void EventLoop::End() {
   thread_ = std::thread::id();
 }
 
+// One now and then is in order: its watch has just ended. But a descriptor that was closed here
+// while another process holds a copy stays in epoll, and is reported for ever.
+void EventLoop::CountStale() {
+  constexpr uint64_t kSuspicious = 10'000;
+  counters_.stale_events.Increment();
+  if (counters_.stale_events.value() % kSuspicious != 0) return;
+  LOG_EVERY_N_SEC(WARNING, 60) << name() << ": " << counters_.stale_events.value()
+                               << " events so far of descriptors that are closed here: does a "
+                                  "process that was forked still hold them?";
+}
+
 inline void EventLoop::Dispatch(const ReadyEvent& event) {
   const Watched* watched = watches_.Find(event.token);
   if (watched == nullptr) {
-    counters_.stale_events.Increment();
+    CountStale();
     return;
   }
   // Somebody earlier in this batch may have changed what it waits for.

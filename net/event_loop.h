@@ -187,6 +187,7 @@ class EventLoop {
   int WaitFailed(const absl::Status& why) LOOP_ONLY;
   MonotonicTime After(absl::Duration delay) const;
   void Dispatch(const ReadyEvent& event) LOOP_ONLY;
+  void CountStale() LOOP_ONLY;
   void RunPosts() LOOP_ONLY;
   void CallEndsOfTurn() LOOP_ONLY;
   void DestroyDeferred() LOOP_ONLY;

@@ -187,8 +187,9 @@ inline constexpr size_t kHandoverMessageBytesMax = size_t{8} << 10;
 inline constexpr absl::Duration kHandoverHelloTimeout = absl::Seconds(2);
 // How long it may then take until it serves. Others who would take over wait meanwhile.
 inline constexpr absl::Duration kHandoverReadyTimeout = absl::Seconds(30);
-// How long a new process waits for an answer of the old one, which may be in a long turn.
-inline constexpr absl::Duration kHandoverAnswerTimeout = absl::Seconds(10);
+// How long a new process waits for an answer of the old one. That may be in a long turn, or wait
+// for another one to get ready, which came first.
+inline constexpr absl::Duration kHandoverAnswerTimeout = absl::Seconds(40);
 
 static_assert(kStallThresholdMin <= kStallThreshold);
 static_assert(kPostsKeptMax <= kPostsMax);

@@ -20,7 +20,7 @@ bool Mailbox::Post(Closure&& work, size_t posts_max) {
   posts_.push_back(std::move(work));
   // What comes behind the first one is taken with it. Under the lock, or those behind would depend
   // on a thread that may be kept from saying so.
-  if (posts_.size() == 1) {
+  if (posts_.size() == 1 || unheard_.load(std::memory_order_relaxed)) {
     if (stamps_ != nullptr) first_post_ = stamps_->Now();
     Nudge();
   }
@@ -35,7 +35,10 @@ void Mailbox::RequestStop() {
 void Mailbox::Nudge() {
   has_news_.store(true, std::memory_order_seq_cst);
   // Read first: the exchange would take the cache line from the loop with every post of a burst.
-  if (may_sleep_.load(std::memory_order_seq_cst) && may_sleep_.exchange(false)) wakeup_.Signal();
+  if (!may_sleep_.load(std::memory_order_seq_cst) || !may_sleep_.exchange(false)) return;
+  const bool rang = wakeup_.Signal();
+  unheard_.store(!rang, std::memory_order_relaxed);
+  if (!rang) may_sleep_.store(true);  // It still does, so the next one has to ring.
 }
 
 bool Mailbox::PrepareToSleep() {

@@ -97,6 +97,7 @@ class Mailbox final : public RefCounted<Mailbox> {
   // a stop off has_news_ must see the stop when it looks next.
   std::atomic<bool> may_sleep_{false};
   std::atomic<bool> has_news_{false};
+  std::atomic<bool> unheard_{false};  // The bell failed: who comes next rings, too.
 
   absl::Mutex mutex_;
   std::vector<Closure> posts_ ABSL_GUARDED_BY(mutex_);

@@ -63,6 +63,12 @@ int Seconds(absl::Duration duration) {
   return static_cast<int>(std::clamp<int64_t>(seconds, -1, kMax));
 }
 
+// The same in milliseconds. What is more than an int holds, 24 days, is for ever: the system's own.
+int Milliseconds(absl::Duration duration) {
+  const int64_t milliseconds = absl::ToInt64Milliseconds(duration);
+  return milliseconds > std::numeric_limits<int>::max() ? 0 : static_cast<int>(milliseconds);
+}
+
 // Keeps SIGPIPE from this thread while it lives. For sendfile(2), which raises it and has no flag
 // against it; two more system calls are little beside what it moves.
 class SigpipeGuard {
@@ -221,6 +227,8 @@ absl::Status Socket::SetKeepAlive(const KeepAlive& keep_alive) {
   status.Update(
       SetTcpOption(IPPROTO_TCP, TCP_KEEPINTVL, Seconds(keep_alive.interval), "TCP_KEEPINTVL"));
   status.Update(SetTcpOption(IPPROTO_TCP, TCP_KEEPCNT, keep_alive.count, "TCP_KEEPCNT"));
+  status.Update(SetTcpOption(IPPROTO_TCP, TCP_USER_TIMEOUT, Milliseconds(keep_alive.unacknowledged),
+                             "TCP_USER_TIMEOUT"));
   status.Update(SetTcpOption(SOL_SOCKET, SO_KEEPALIVE, 1, "SO_KEEPALIVE"));
   return status;
 }

@@ -43,6 +43,10 @@ struct KeepAlive {
   absl::Duration idle = absl::Seconds(60);      // Silence before the first probe.
   absl::Duration interval = absl::Seconds(10);  // Between probes.
   int count = 6;                                // Unanswered probes before the connection is dead.
+  // How long bytes that were sent may stay unacknowledged, or the peer's window closed: no probe is
+  // sent meanwhile. Zero: as long as the system tries, a quarter of an hour. See TCP_USER_TIMEOUT
+  // in tcp(7).
+  absl::Duration unacknowledged = absl::Seconds(120);
 };
 
 class Socket {

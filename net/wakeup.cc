@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdint>
 
+#include "absl/log/log.h"
 #include "absl/status/status.h"
 
 namespace millrace {
@@ -17,14 +18,20 @@ absl::StatusOr<Wakeup> Wakeup::Create() {
   return Wakeup(std::move(fd));
 }
 
-// Both calls can only be interrupted, or fail with EAGAIN: the counter is full, so it is readable;
-// or zero, so there is nothing to drain.
-void Wakeup::Signal() const {
+// The counter may be full (EAGAIN), and then it is readable. Other errors are of a sandbox, or of
+// somebody who closed what is not his.
+bool Wakeup::Signal() const {
   const uint64_t one = 1;
-  while (write(fd_.get(), &one, sizeof one) < 0 && errno == EINTR) {
+  while (write(fd_.get(), &one, sizeof one) < 0) {
+    if (errno == EAGAIN) return true;
+    if (errno == EINTR) continue;
+    LOG_EVERY_N_SEC(ERROR, 1) << absl::ErrnoToStatus(errno, "waking a loop");
+    return false;
   }
+  return true;
 }
 
+// Can only be interrupted, or fail with EAGAIN: there is nothing to drain.
 void Wakeup::Drain() const {
   uint64_t count;
   while (read(fd_.get(), &count, sizeof count) < 0 && errno == EINTR) {

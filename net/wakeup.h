@@ -22,7 +22,8 @@ class Wakeup {
   static absl::StatusOr<Wakeup> Create();
 
   int fd() const { return fd_.get(); }
-  void Signal() const;
+  // False if the system refuses, which it has no reason to: then nobody was woken.
+  bool Signal() const;
   void Drain() const LOOP_ONLY;
 
  private:

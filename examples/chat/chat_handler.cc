@@ -69,7 +69,7 @@ class ChatHandler final : public FramedHandler<LineCodec> {
   void OnDrain(TcpConnection& conn) override LOOP_ONLY { Answer(conn, "", true); }
 
   void OnClose(TcpConnection& conn, const absl::Status& why) override LOOP_ONLY {
-    LOG_IF(INFO, absl::IsResourceExhausted(why))
+    LOG_IF_EVERY_N_SEC(INFO, absl::IsResourceExhausted(why), 1)
         << member_->name() << " at " << conn.peer_address() << ": " << why;
     member_.reset();
   }

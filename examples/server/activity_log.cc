@@ -40,9 +40,12 @@ void ActivityLog::TellNow() {
   const TcpServer::Stats stats = server_.stats();
   LOG(INFO) << program_ << ": " << stats.open << " connections open; so far " << stats.accepted
             << " accepted, " << stats.refused_denied << " denied, " << stats.refused_peer_full
-            << " above their peer's cap, " << stats.refused << " without a descriptor; "
-            << stats.pauses_full << " pauses at the cap, " << stats.pauses_rate
-            << " for the accept rate; ended: " << EndsByCause(stats);
+            << " above their peer's cap, " << stats.refused_full << " when it was just full, "
+            << stats.refused << " without a descriptor, " << stats.accept_errors
+            << " errors of accept; " << stats.pauses_full << " pauses at the cap, "
+            << stats.pauses_listener_full << " at a listener's, " << stats.pauses_rate
+            << " for the accept rate, " << stats.accept_rests
+            << " rests; ended: " << EndsByCause(stats);
   const MemoryBudget::Stats memory = budget_.stats();
   LOG(INFO) << program_ << ": " << memory.total_bytes << " bytes buffered (" << memory.peak_bytes
             << " at most so far) of " << budget_.limit_bytes() << "; readings stopped for that "

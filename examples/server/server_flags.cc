@@ -59,7 +59,9 @@ void AddListeningFlags(FlagSet& flags, ServerSettings& settings, const ServerPro
 
 void AddPrefixes(FlagSet& flags, absl::string_view name, std::vector<AddressPrefix>& value,
                  absl::string_view help) {
-  const auto read = [&value](absl::string_view text) {
+  const auto read = [&value](absl::string_view text) -> absl::Status {
+    // As of a variable that is not set: to take it for everybody would open what is to be closed.
+    if (text.empty()) return absl::InvalidArgumentError("must not be empty");
     MILLRACE_ASSIGN_OR_RETURN(std::vector<AddressPrefix> more, AddressPrefix::ParseList(text));
     value.insert(value.end(), more.begin(), more.end());
     return absl::OkStatus();

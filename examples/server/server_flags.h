@@ -29,6 +29,7 @@ struct ServerSettings {
   int threads = 0;
   std::string poller = "epoll";
   absl::Duration busy_poll = absl::ZeroDuration();
+  bool connections_given = false;  // --max_connections
   AdmissionOptions admission;
   Ref<MemoryBudget> memory_budget = MemoryBudget::OfProcess();
   DrainOptions drain;

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "absl/strings/string_view.h"
 #include "base/async_log_sink.h"
 #include "base/status_macros.h"
+#include "base/thread.h"
 #include "base/thread_role.h"
 #include "examples/server/activity_log.h"
 #include "examples/server/server_flags.h"
@@ -124,14 +126,25 @@ int64_t UsableDescriptors(const std::string& poller) {
 }
 
 // Who comes when there is no descriptor left is turned away; below the cap, it waits. So the cap is
-// no higher than what there is, less what the process itself has open.
-void CapConnections(ServerProgram& program, int64_t descriptors) {
-  constexpr int64_t kOwn = 64;
-  const int64_t room = std::max(descriptors - kOwn, descriptors / 2);
-  if (program.connections_max <= room) return;
-  LOG(WARNING) << program.name << ": " << descriptors << " descriptors are not enough for "
-               << program.connections_max << " connections: at most " << room << " at once";
+// no higher than what there is, less what the process itself has open: for each loop three, for
+// each listener three (its own, its copy, and one in reserve), and some for the log and the like.
+absl::Status CapConnections(ServerProgram& program, const ServerSettings& settings,
+                            int64_t descriptors) {
+  constexpr int64_t kOthers = 20;
+  const int loops = 1 + (settings.threads == 0 ? AvailableCpus() : settings.threads);
+  const size_t listeners = settings.sockets.addresses.size();
+  const int64_t room = descriptors - kOthers - 3 * loops - 3 * static_cast<int64_t>(listeners);
+  if (room < 1) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(descriptors, " descriptors (ulimit -n) are not enough for ", loops,
+                     " loops and ", listeners, " listeners"));
+  }
+  if (program.connections_max <= room) return absl::OkStatus();
+  LOG_IF(WARNING, settings.connections_given)
+      << program.name << ": " << descriptors << " descriptors are not enough for "
+      << program.connections_max << " connections: at most " << room << " at once";
   program.connections_max = static_cast<int>(room);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<TcpServer>> StartServer(EventLoop& main,
@@ -168,21 +181,22 @@ absl::Status Serve(ServerProgram& program, const ServerSettings& settings) {
   AssertOnLoop();
   MILLRACE_ASSIGN_OR_RETURN(std::vector<InheritedSocket> inherited, TakeInheritedSockets());
   const int64_t descriptors = UsableDescriptors(settings.poller);
-  CapConnections(program, descriptors);
   MILLRACE_ASSIGN_OR_RETURN(PollerFactory poller, PollerNamed(settings.poller));
   MILLRACE_ASSIGN_OR_RETURN(
       std::unique_ptr<EventLoop> main,
       EventLoop::Create(
           {.poller = poller, .name = "main", .measure_turns = settings.measure_turns}));
-  const std::unique_ptr<ServiceNotifier> manager = ServiceNotifier::FromEnvironment(*main);
-  Steward steward(*main, program, *manager, settings.drain);
+  std::optional<Steward> steward;  // Signals wait until the main loop runs: it is there by then.
   MILLRACE_ASSIGN_OR_RETURN(
       std::unique_ptr<SignalWatcher> signals,
       SignalWatcher::Create(*main, {SIGTERM, SIGINT, SIGUSR1}, [&](int number) {
         AssertOnLoop();
-        steward.OnSignal(number);
+        steward->OnSignal(number);
       }));
   MILLRACE_ASSIGN_OR_RETURN(std::unique_ptr<AsyncLogSink> log, AsyncLogSink::Install({}));
+  MILLRACE_RETURN_IF_ERROR(CapConnections(program, settings, descriptors));
+  const std::unique_ptr<ServiceNotifier> manager = ServiceNotifier::FromEnvironment(*main);
+  steward.emplace(*main, program, *manager, settings.drain);
   MILLRACE_ASSIGN_OR_RETURN(
       std::unique_ptr<EventLoopThreadPool> workers,
       EventLoopThreadPool::Start({.threads = settings.threads,
@@ -199,10 +213,10 @@ absl::Status Serve(ServerProgram& program, const ServerSettings& settings) {
   MILLRACE_ASSIGN_OR_RETURN(std::unique_ptr<TcpServer> server,
                             StartServer(*main, *workers, program, settings, succession));
   ActivityLog activity(program.name, *main, *workers, *server, *settings.memory_budget);
-  steward.set_server(*server, succession, activity);
+  steward->set_server(*server, succession, activity);
   MILLRACE_RETURN_IF_ERROR(succession.Begin([&](pid_t successor) {
     AssertOnLoop();
-    steward.OnHandedOver(successor);
+    steward->OnHandedOver(successor);
   }));
   MILLRACE_RETURN_IF_ERROR(Announce(succession, *manager));
   LOG(INFO) << program.name << ": " << workers->size() << " worker loops on " << settings.poller
@@ -221,6 +235,7 @@ int ServerMain(int argc, char** argv, ServerProgram program) {
   AddServerFlags(flags, settings, program);
   return ProgramMain(argc, argv, flags, [&] {
     settings.sockets.addresses_given = flags.given("listen");
+    settings.connections_given = flags.given("max_connections");
     return Serve(program, settings);
   });
 }

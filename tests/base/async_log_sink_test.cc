@@ -179,6 +179,16 @@ TEST_F(AsyncLogSinkTest, DestructorWritesWhatIsLeft) {
   EXPECT_EQ(pipe_.Finish(), "one\ntwo\n");
 }
 
+// As of a program whose stderr is a full pipe: it was told to end, and must.
+TEST_F(AsyncLogSinkTest, DestructorGivesUpOnADescriptorThatTakesNothing) {
+  pipe_.Fill();
+  Install();
+  Log("one");
+  Uninstall();
+  pipe_.StartReading();
+  EXPECT_EQ(pipe_.Finish(), "");
+}
+
 TEST_F(AsyncLogSinkTest, WhatFindsNoRoomIsDroppedCountedAndTold) {
   pipe_.Fill();
   Install(/*queue_bytes_max=*/100);

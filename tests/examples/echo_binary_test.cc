@@ -153,6 +153,7 @@ TEST(EchoBinaryTest, BadProtectionsAreRefusedInOneLine) {
   ExpectRefused({"--progress=fast"}, "--progress=fast", "none of off, lenient and strict");
   ExpectRefused({"--accept_rate=nan"}, "--accept_rate=nan", "must be a number from 0 to");
   ExpectRefused({"--deny=10.0.0.0/33"}, "--deny=10.0.0.0/33", "10.0.0.0/33");
+  ExpectRefused({"--allow="}, "--allow=", "must not be empty");
   ExpectRefused({"--allow=host"}, "--allow=host", "not an IP address");
   ExpectRefused({"--memory_limit=0"}, "--memory_limit=0", "more than 0");
   ExpectRefused({"--memory_limit=1TB"}, "--memory_limit=1TB", "must be bytes, such as");
@@ -236,6 +237,12 @@ TEST(EchoBinaryTest, ASecondSignalEndsItAtOnceAndSaysWhich) {
     EXPECT_EQ(result.exit_code, 128 + number);
     EXPECT_FALSE(result.killed) << "it ended by itself";
   }
+}
+
+TEST(EchoBinaryTest, WarningsOfTheStartAreToldToo) {
+  Server server({"--listen=127.0.0.1:0", "--max_connections=9999999"});
+  server.NextAddress();
+  EXPECT_TRUE(server.process().WaitForError("are not enough for 9999999 connections"));
 }
 
 TEST(EchoBinaryTest, IdleConnectionsAreHalfClosedInADrain) {

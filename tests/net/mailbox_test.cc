@@ -200,6 +200,23 @@ TEST_F(MailboxTest, NobodySleepsOverMailOrAStop) {
   EXPECT_FALSE(mailbox_->PrepareToSleep());
 }
 
+// Found by injecting errors into every write: a loop that was not woken once was never woken again.
+TEST_F(MailboxTest, AfterABellThatFailedWhoComesNextRings) {
+  ASSERT_TRUE(mailbox_->PrepareToSleep());
+  {
+    const ScopedFault fault(Call::kWrite, {.error = EIO, .fd = mailbox_->wakeup().fd()});
+    Post('a');
+    Post('b');
+    EXPECT_EQ(fault.hits(), 2);
+  }
+  Post('c');
+  EXPECT_EQ(rings_.hits(), 1);
+  Post('d');
+  EXPECT_EQ(rings_.hits(), 1);
+  mailbox_->Awake();
+  EXPECT_EQ(Take(), "abcd");
+}
+
 TEST_F(MailboxTest, RefusedPostDoesNotRing) {
   Close();
   ASSERT_TRUE(mailbox_->PrepareToSleep());

@@ -314,6 +314,9 @@ TEST_P(SocketStreamTest, OptionsOfTcpAreOkEverywhere) {
     EXPECT_EQ(GetInt(*socket, IPPROTO_TCP, TCP_KEEPIDLE), 7) << "is rounded up";
     EXPECT_EQ(GetInt(*socket, IPPROTO_TCP, TCP_KEEPINTVL), 10);
     EXPECT_EQ(GetInt(*socket, IPPROTO_TCP, TCP_KEEPCNT), 3);
+    EXPECT_EQ(GetInt(*socket, IPPROTO_TCP, TCP_USER_TIMEOUT), 120'000);
+    ExpectOk(socket->SetKeepAlive({.unacknowledged = absl::InfiniteDuration()}));
+    EXPECT_EQ(GetInt(*socket, IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
     ExpectOk(socket->SetNoDelay(false));
     EXPECT_EQ(GetInt(*socket, IPPROTO_TCP, TCP_NODELAY), 0);
   }
