@@ -78,7 +78,7 @@ def run_tests(copy, defect):
     """Returns (exit code, the tests that failed)."""
     done = subprocess.run(
         [os.path.join(copy, "tools/bazel"), "test", "--notest_keep_going", "--noshow_progress",
-         "--color=no", "--test_output=summary", "--test_timeout=120",
+         "--color=no", "--test_output=summary", "--test_timeout=30",
          "--test_arg=--seeds=%d" % SEEDS, *defect.tests],
         cwd=copy, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, check=False)
