@@ -82,8 +82,13 @@ def run_tests(copy, defect):
          "--test_arg=--seeds=%d" % SEEDS, *defect.tests],
         cwd=copy, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, check=False)
-    caught = re.findall(r"^(//\S+)\s+(?:FAILED in|TIMEOUT in|FAILED TO RUN)", done.stdout, re.M)
-    return done.returncode, caught
+    return done.returncode, failed_tests(done.stdout)
+
+
+def failed_tests(said):
+    """Of a sharded test that is stopped at its first failure, Bazel's table says no more than NO
+    STATUS: so the lines before it count."""
+    return sorted(set(re.findall(r"^(?:FAIL|TIMEOUT): (//\S+)", said, re.M)))
 
 
 def try_one(copy, defect, tests=run_tests):

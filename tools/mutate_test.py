@@ -49,6 +49,13 @@ class MutateTest(unittest.TestCase):
         self.assertEqual(seen, [WRONG])
         self.assertEqual(self.read(), RIGHT)
 
+    def test_a_test_of_several_shards_is_named_once(self):
+        said = ("FAIL: //tests/sim:soak (shard 1 of 2) (see /log)\n"
+                "TIMEOUT: //tests/net:mailbox_test (see /log)\n"
+                "FAIL: //tests/sim:soak (shard 2 of 2) (see /log)\n"
+                "//tests/sim:soak      NO STATUS in 0.2s\n")
+        self.assertEqual(mutate.failed_tests(said), ["//tests/net:mailbox_test", "//tests/sim:soak"])
+
     def test_what_no_test_notices_has_survived(self):
         caught, what = mutate.try_one(self.copy, self.defect, lambda *_: (0, []))
         self.assertFalse(caught)
