@@ -34,6 +34,18 @@ constexpr absl::string_view kHelp =
     "* /quit: leaves\n"
     "* //text: says /text; anything else is said as it is\n";
 
+// What a terminal obeys instead of showing it: with that a member could write over the lines of
+// others, for those who came with nc. A tab is text; C1 is U+0080 to U+009F. Requires: valid UTF-8.
+bool HasControls(absl::string_view line) {
+  for (size_t i = 0; i < line.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(line[i]);
+    if ((byte < 0x20 && byte != '\t') || byte == 0x7f) return true;
+    const bool is_c2 = byte == 0xc2 && i + 1 < line.size();
+    if (is_c2 && static_cast<unsigned char>(line[i + 1]) < 0xa0) return true;
+  }
+  return false;
+}
+
 class ChatHandler final : public FramedHandler<LineCodec> {
  public:
   explicit ChatHandler(ChatRooms& rooms)
@@ -76,6 +88,7 @@ class ChatHandler final : public FramedHandler<LineCodec> {
 
   // Whoever says much waits until it has been delivered to himself, and so bounds what waits.
   void Say(TcpConnection& conn, absl::string_view text) LOOP_ONLY {
+    if (HasControls(text)) return Answer(conn, "! control characters are not sent\n");
     const size_t bytes = member_->Say(text);
     if (bytes == 0) return Answer(conn, "! the room is too busy: not sent\n");
     said_bytes_ += bytes;

@@ -61,18 +61,11 @@ TEST_F(ChatFaultsTest, ALineWithoutEndIsNotWaitedFor) {
   EXPECT_THAT(ann.Rest(), ElementsAre("[lobby] guest1: one", "! line too long"));
 }
 
-TEST_F(ChatFaultsTest, NulBytesAreTextLikeOthers) {
-  Client ann = Enter();
-  const std::string text("a\0b\0", 4);
-  ann.Say(text);
-  EXPECT_EQ(ann.Line(), absl::StrCat("[lobby] guest1: ", text));
-}
-
 TEST_F(ChatFaultsTest, ACrIsDroppedBeforeTheEndOnly) {
   Client ann = Enter();
   ann.peer().Send("one\r\ntwo\rthree\n\r\n");
   EXPECT_EQ(ann.Line(), "[lobby] guest1: one");
-  EXPECT_EQ(ann.Line(), "[lobby] guest1: two\rthree");
+  EXPECT_EQ(ann.Line(), "! control characters are not sent");
   EXPECT_EQ(ann.Line(), "[lobby] guest1: ");
 }
 
@@ -88,6 +81,23 @@ TEST_F(ChatFaultsTest, BrokenUtf8IsRefusedAndTheMemberStays) {
   bob.Say("gr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80");
   EXPECT_EQ(ann.Line(), "[lobby] guest2: gr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80")
       << "and nothing else";
+}
+
+// Who came with nc has a terminal that obeys them: "hi\r[lobby] admin: ..." would fake a line.
+TEST_F(ChatFaultsTest, ControlCharactersReachNobody) {
+  Client ann = Enter();
+  Client bob = Enter();
+  EXPECT_EQ(ann.Line(), "* guest2 joined");
+  for (const absl::string_view bad :
+       {absl::string_view("\x1b[2J"), absl::string_view("hi\rho"), absl::string_view("\b\b"),
+        absl::string_view("\a"), absl::string_view("a\0b", 3), absl::string_view("\x7f"),
+        absl::string_view("\xc2\x9b"
+                          "2J")}) {
+    bob.Say(bad);
+    EXPECT_EQ(bob.Line(), "! control characters are not sent");
+  }
+  bob.Say("a\ttab and \xc2\xa0 are text");
+  EXPECT_EQ(ann.Line(), "[lobby] guest2: a\ttab and \xc2\xa0 are text") << "and nothing else";
 }
 
 TEST_F(ChatFaultsTest, AFloodOfCommandsIsAnsweredWhole) {
