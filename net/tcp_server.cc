@@ -9,6 +9,23 @@
 #include "base/status_macros.h"
 
 namespace millrace {
+namespace {
+
+// To a worker. One that does not arrive is reset: an orderly end would look like an empty answer.
+class SocketOnItsWay {
+ public:
+  explicit SocketOnItsWay(Socket socket) : socket_(std::move(socket)) {}
+  SocketOnItsWay(SocketOnItsWay&&) = default;
+  ~SocketOnItsWay() {
+    if (socket_.valid()) socket_.ResetOnClose();
+  }
+  Socket Take() { return std::move(socket_); }
+
+ private:
+  Socket socket_;
+};
+
+}  // namespace
 
 // Posts from the workers, and from whoever calls Drain(), find it on the main loop by its token: so
 // they find nothing once the server is gone.
@@ -254,9 +271,10 @@ void TcpServer::HandOff(Socket socket, const SocketAddress& peer, uint16_t liste
   if (parts_.size() == 1) return main_shard.Open(std::move(socket), peer, listener);
   const Part& part = parts_[1 + next_worker_++ % (parts_.size() - 1)];
   const bool posted =
-      part.loop.Post([shard = part.shard, socket = std::move(socket), peer, listener]() mutable {
+      part.loop.Post([shard = part.shard, on_its_way = SocketOnItsWay(std::move(socket)), peer,
+                      listener]() mutable {
         AssertOnLoop();
-        shard->Open(std::move(socket), peer, listener);
+        shard->Open(on_its_way.Take(), peer, listener);
       });
   if (!posted) main_shard.GiveUp(peer, listener);
 }

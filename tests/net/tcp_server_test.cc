@@ -256,6 +256,21 @@ TEST(TcpServerFullMailboxTest, StillResumesDrainsAndEnds) {
   EXPECT_EQ(tally.closed, 2);
 }
 
+TEST(TcpServerFullMailboxTest, WhoCannotBeHandedOverIsReset) {
+  TestLoop main;
+  Tally tally;
+  auto workers = EventLoopThreadPool::Start({.threads = 2, .loop = {.posts_max = 0}}).value();
+  auto server = TcpServer::Start(*main, workers.get(),
+                                 {.addresses = {SocketAddress::Loopback(0)},
+                                  .handler = [&] { return std::make_unique<EchoHandler>(tally); }})
+                    .value();
+  Peer peer = Peer::ConnectedTo(server->addresses()[0]);
+  ASSERT_TRUE(main.StepUntil([&] { return server->stats().accepted == 1; }));
+  peer.ReceiveAll();
+  EXPECT_TRUE(peer.was_reset());
+  EXPECT_EQ(server->stats().open, 0) << "its place is free again";
+}
+
 // Without workers, handlers run on the main loop, and may do this.
 TEST(TcpServerOnMainTest, MayBeDestroyedInsideEachCallback) {
   for (const std::string where : {"open", "data", "end", "drain", "close"}) {
