@@ -70,7 +70,8 @@ class TcpServer {
     std::vector<Socket> listeners = {};
     HandlerFactory handler = {};
     TransportFactory transport = {};  // Empty: plain.
-    ConnectionLimits limits = {};
+    // Not `= {}`: made in place, GCC 12 warns of members that it may not have reached.
+    ConnectionLimits limits = ConnectionLimits();
     // What all connections of all servers and clients with this budget may hold together. Without
     // one, {}, there is no bound.
     Ref<MemoryBudget> memory_budget = MemoryBudget::OfProcess();

@@ -215,7 +215,7 @@ class Glutton final : public ConnectionHandler {
     Ask(conn);
   }
   void Ask(TcpConnection& conn) LOOP_ONLY {
-    timer_.emplace(conn.loop().timers(), [this, &conn] {
+    timer_.emplace(conn.loop().timers(), [&conn] {
       AssertOnLoop();
       conn.Send("aaaa");
     });
