@@ -51,7 +51,7 @@ absl::StatusOr<Ref<MemoryBudget>> MemoryBudget::Create(Options options) {
   return Ref<MemoryBudget>(new MemoryBudget(options));
 }
 
-const Ref<MemoryBudget>& MemoryBudget::OfProcess() {
+const Ref<MemoryBudget>& MemoryBudget::OfProcess() noexcept {
   static const absl::NoDestructor<Ref<MemoryBudget>> budget(Create().value());
   return *budget;
 }

@@ -57,7 +57,7 @@ class MemoryBudget final : public RefCounted<MemoryBudget> {
   static absl::StatusOr<Ref<MemoryBudget>> Create() { return Create(Options()); }
   // The one of the process, with the default options: what servers and clients keep to that are not
   // given another one. Made when first asked for.
-  static const Ref<MemoryBudget>& OfProcess();
+  static const Ref<MemoryBudget>& OfProcess() noexcept;
 
   uint64_t limit_bytes() const { return options_.limit_bytes; }
   uint64_t stop_bytes() const { return stop_bytes_; }

@@ -49,8 +49,7 @@ class TcpClient {
     SocketAddress address = SocketAddress::Loopback(0);
     HandlerFactory handler = {};      // Asked for each connection made.
     TransportFactory transport = {};  // Empty: plain.
-    // Not `= {}`: made in place, GCC 12 warns of members that it may not have reached.
-    ConnectionLimits limits = ConnectionLimits();
+    ConnectionLimits limits = {};
     Ref<MemoryBudget> memory_budget = MemoryBudget::OfProcess();  // As a server's. {}: none.
     ConnectOptions connect = {};
     bool no_delay = true;

@@ -70,8 +70,7 @@ class TcpServer {
     std::vector<Socket> listeners = {};
     HandlerFactory handler = {};
     TransportFactory transport = {};  // Empty: plain.
-    // Not `= {}`: made in place, GCC 12 warns of members that it may not have reached.
-    ConnectionLimits limits = ConnectionLimits();
+    ConnectionLimits limits = {};
     // What all connections of all servers and clients with this budget may hold together. Without
     // one, {}, there is no bound.
     Ref<MemoryBudget> memory_budget = MemoryBudget::OfProcess();

@@ -49,7 +49,7 @@ Decodings FindMessages(absl::string_view stream, absl::string_view delimiter, si
 void CheckInput(FuzzInput input) {
   const size_t bytes_max = input.TakeByte();
   std::string delimiter(input.TakeBytes(1 + input.TakeByte() % 8));
-  if (delimiter.empty()) delimiter = ";";
+  if (delimiter.empty()) delimiter += ';';
   const DelimiterCodec codec(delimiter, {.message_bytes_max = bytes_max});
   const CutSizes cuts(input);
   const absl::string_view stream = input.rest();
