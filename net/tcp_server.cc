@@ -291,7 +291,7 @@ void TcpServer::OnShardGone() {
   if (shards_left_.fetch_sub(1, std::memory_order_acq_rel) == 1) shards_are_gone_.Notify();
 }
 
-// Nobody is let in from this moment on, though it takes two posts to tell all loops.
+// Who comes from this moment on is not let in, though it takes two posts to tell all loops.
 void TcpServer::Drain(const DrainOptions& options, DrainDone done) {
   settings_->admission->End();
   Control::Reach(main_ref_, control_->token(),
