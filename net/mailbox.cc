@@ -20,10 +20,9 @@ bool Mailbox::Post(Closure&& work, size_t posts_max) {
   posts_.push_back(std::move(work));
   // What comes behind the first one is taken with it. Under the lock, or those behind would depend
   // on a thread that may be kept from saying so.
-  if (posts_.size() == 1 || unheard_.load(std::memory_order_relaxed)) {
-    if (stamps_ != nullptr) first_post_ = stamps_->Now();
-    Nudge();
-  }
+  const bool is_first = posts_.size() == 1;
+  if (is_first && stamps_ != nullptr) first_post_ = stamps_->Now();
+  if (is_first || unheard_.load(std::memory_order_relaxed)) Nudge();
   return true;
 }
 

@@ -33,7 +33,7 @@ ALL = [
            "return &place.value;",
            ("//tests/base:slot_map_test", SOAK)),
     Defect("lost_wakeup", "only the second post of a burst wakes the loop", "net/mailbox.cc",
-           "if (posts_.size() == 1 ||", "if (posts_.size() == 2 ||",
+           "is_first = posts_.size() == 1;", "is_first = posts_.size() == 2;",
            ("//tests/net:event_loop_post_test", SOAK)),
     Defect("sleeps_on_mail", "a loop goes to sleep over its mail", "net/mailbox.cc",
            "return !has_news_.load(std::memory_order_seq_cst);", "return true;",
