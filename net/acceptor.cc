@@ -44,12 +44,16 @@ absl::Status Configure(Socket& socket, const SocketAddress& address, const Liste
   if (address.is_unix()) return absl::OkStatus();
   MILLRACE_RETURN_IF_ERROR(socket.SetReuseAddress());
   if (options.reuse_port) MILLRACE_RETURN_IF_ERROR(socket.SetReusePort());
-  if (options.no_delay) MILLRACE_RETURN_IF_ERROR(socket.SetNoDelay());
-  if (options.keep_alive) MILLRACE_RETURN_IF_ERROR(socket.SetKeepAlive(*options.keep_alive));
-  return absl::OkStatus();
+  return SetInherited(socket, options);
 }
 
 }  // namespace
+
+absl::Status SetInherited(Socket& listener, const ListenOptions& options) {
+  if (options.no_delay) MILLRACE_RETURN_IF_ERROR(listener.SetNoDelay());
+  if (options.keep_alive) MILLRACE_RETURN_IF_ERROR(listener.SetKeepAlive(*options.keep_alive));
+  return absl::OkStatus();
+}
 
 absl::StatusOr<Socket> ListenAt(const SocketAddress& address, const ListenOptions& options) {
   RemoveStaleFile(address);

@@ -46,6 +46,9 @@ struct ListenOptions {
 // listens at any more is replaced. Fails as bind(2) and listen(2) do, naming the address.
 absl::StatusOr<Socket> ListenAt(const SocketAddress& address, const ListenOptions& options);
 
+// Sets what accepted connections inherit: on a listener that somebody else made, who may not have.
+absl::Status SetInherited(Socket& listener, const ListenOptions& options);
+
 // Written by the acceptor's loop, read by anyone.
 struct AcceptCounters {
   Counter accepted;

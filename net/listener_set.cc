@@ -17,13 +17,6 @@ bool SameButForPort(const SocketAddress& a, const SocketAddress& b) {
   return a.WithPort(0) == b.WithPort(0);
 }
 
-// What connections inherit from their listener, which whoever made it may not have set.
-absl::Status Prepare(Socket& socket, const ListenOptions& options) {
-  if (options.no_delay) MILLRACE_RETURN_IF_ERROR(socket.SetNoDelay());
-  if (options.keep_alive) MILLRACE_RETURN_IF_ERROR(socket.SetKeepAlive(*options.keep_alive));
-  return absl::OkStatus();
-}
-
 absl::StatusOr<ListenerSet::Listener> Bind(const SocketAddress& address,
                                            const ListenOptions& options) {
   MILLRACE_ASSIGN_OR_RETURN(Socket socket, ListenAt(address, options));
@@ -67,7 +60,7 @@ absl::StatusOr<ListenerSet> ListenerSet::At(const std::vector<SocketAddress>& wa
   set.unwanted_ = std::move(had);
   for (size_t i = 0; i < wanted.size(); ++i) {
     for (Listener& each : found[i].listeners_) {
-      MILLRACE_RETURN_IF_ERROR(Prepare(each.socket, options));
+      MILLRACE_RETURN_IF_ERROR(SetInherited(each.socket, options));
       set.listeners_.push_back(std::move(each));
     }
     if (!found[i].listeners_.empty()) continue;
@@ -82,7 +75,8 @@ absl::StatusOr<ListenerSet> ListenerSet::Of(std::vector<Listener> had,
   if (had.empty()) return absl::InvalidArgumentError("no listening sockets");
   ListenerSet set;
   set.listeners_ = std::move(had);
-  for (Listener& each : set.listeners_) MILLRACE_RETURN_IF_ERROR(Prepare(each.socket, options));
+  for (Listener& each : set.listeners_)
+    MILLRACE_RETURN_IF_ERROR(SetInherited(each.socket, options));
   return set;
 }
 
