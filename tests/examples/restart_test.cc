@@ -18,8 +18,8 @@
 #include "gtest/gtest.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
-#include "tests/examples/restart_fixture.h"
 #include "tests/support/child_process.h"
+#include "tests/support/echo_process.h"
 #include "tests/support/peer.h"
 #include "tests/support/short_folder.h"
 
@@ -244,7 +244,7 @@ TEST_F(RestartTest, TheNewOneCannotHaveAllItsAddressesAndTheOldOneGoesOn) {
   const SocketAddress address = old.NextAddress();
   EXPECT_EQ(old.NextAddress(), folder_.Unix("echo"));
   std::vector<std::string> command = Flags({Listen(address), Listen(taken)});
-  command.insert(command.begin(), kEcho);
+  command.insert(command.begin(), kEchoProgram);
   const ChildProcess::Result result = RunProgram(command);
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_EQ(result.out, "");
@@ -256,10 +256,10 @@ TEST_F(RestartTest, TheNewOneCannotHaveAllItsAddressesAndTheOldOneGoesOn) {
 
 TEST_F(RestartTest, APathThatCannotBeIsRefusedInOneLine) {
   ChildProcess::Result result =
-      RunProgram({kEcho, absl::StrCat("--takeover=/", std::string(200, 'x'))});
+      RunProgram({kEchoProgram, absl::StrCat("--takeover=/", std::string(200, 'x'))});
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_THAT(result.err, HasSubstr("echo: --takeover=/xxx"));
-  result = RunProgram({kEcho, "--listen=127.0.0.1:0", "--takeover=/no/such/folder/next"});
+  result = RunProgram({kEchoProgram, "--listen=127.0.0.1:0", "--takeover=/no/such/folder/next"});
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_EQ(result.out, "");
   EXPECT_THAT(result.err, HasSubstr("unix:/no/such/folder/next: No such file or directory"));

@@ -20,8 +20,8 @@
 #include "net/acceptor.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
-#include "tests/examples/restart_fixture.h"
 #include "tests/support/child_process.h"
+#include "tests/support/echo_process.h"
 #include "tests/support/peer.h"
 #include "tests/support/short_folder.h"
 
@@ -44,7 +44,8 @@ class ActivationTest : public ::testing::Test {
     CHECK_EQ(dup2(listener.fd(), kPassed), kPassed);
     std::vector<std::string> command = {
         "/bin/sh", "-c",
-        "exec 3<&9 9<&-; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=web exec \"$0\" \"$@\"", kEcho};
+        "exec 3<&9 9<&-; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=web exec \"$0\" \"$@\"",
+        kEchoProgram};
     command.insert(command.end(), flags.begin(), flags.end());
     return command;
   }

@@ -5,9 +5,7 @@
 
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -16,13 +14,13 @@
 #include "absl/base/config.h"
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
-#include "base/random.h"
 #include "gtest/gtest.h"
 #include "net/function_handler.h"
 #include "net/socket_address.h"
 #include "net/tcp_connection.h"
 #include "net/tcp_server.h"
 #include "tests/support/fault_injection.h"
+#include "tests/support/noise.h"
 #include "tests/support/peer.h"
 #include "tests/support/process_figures.h"
 #include "tests/support/test_loop.h"
@@ -31,16 +29,6 @@ namespace millrace {
 namespace {
 
 constexpr size_t kMiB = size_t{1} << 20;
-
-std::string Noise(uint64_t seed, size_t bytes) {
-  Random random(seed);
-  std::string noise(bytes, '\0');
-  for (size_t i = 0; i < bytes; i += sizeof(uint64_t)) {
-    const uint64_t word = random.Next();
-    memcpy(&noise[i], &word, std::min(sizeof(word), bytes - i));
-  }
-  return noise;
-}
 
 class EchoFaultsTest : public ::testing::Test {
  protected:

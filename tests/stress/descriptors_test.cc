@@ -10,8 +10,9 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
-#include "tests/stress/echo_program.h"
+#include "net/socket_address.h"
 #include "tests/stress/stress.h"
+#include "tests/support/echo_process.h"
 #include "tests/support/peer.h"
 #include "tests/support/process_figures.h"
 
@@ -20,7 +21,7 @@ namespace {
 
 class DescriptorsTest : public ::testing::TestWithParam<const char*> {
  protected:
-  DescriptorsTest() : server_({GetParam(), "--poller=epoll"}) {}
+  DescriptorsTest() : server_({"--listen=127.0.0.1:0", GetParam(), "--poller=epoll"}) {}
 
   void LimitDescriptors(rlim_t count) {
     const rlimit limit = {.rlim_cur = count, .rlim_max = count_max_};
@@ -34,12 +35,13 @@ class DescriptorsTest : public ::testing::TestWithParam<const char*> {
   // `count` that connect at the same time; those that were served.
   std::vector<Peer> Crowd(int count) {
     std::vector<Peer> crowd;
-    for (int i = 0; i < count; ++i) crowd.push_back(Peer::ConnectedTo(server_.address()));
+    for (int i = 0; i < count; ++i) crowd.push_back(Peer::ConnectedTo(address_));
     std::erase_if(crowd, [this](Peer& peer) { return !Served(peer); });
     return crowd;
   }
 
-  EchoProgram server_;
+  EchoProcess server_;
+  const SocketAddress address_ = server_.NextAddress();
   const rlim_t count_max_ = 1000;
 };
 
@@ -54,7 +56,7 @@ TEST_P(DescriptorsTest, OutOfThemItTurnsAwaySleepsAndRecovers) {
   const absl::Duration used = ProcessorTime(server_.process().pid());
   const absl::Time from = absl::Now();
   for (int i = 0; i < 10; ++i) {
-    Peer late = Peer::ConnectedTo(server_.address());
+    Peer late = Peer::ConnectedTo(address_);
     EXPECT_FALSE(Served(late)) << "there is no room";
     for (Peer& peer : served) EXPECT_TRUE(Served(peer));
   }

@@ -14,10 +14,12 @@
 #include "absl/time/time.h"
 #include "base/thread.h"
 #include "gtest/gtest.h"
+#include "net/socket_address.h"
 #include "net/tcp_connection.h"
-#include "tests/stress/echo_program.h"
 #include "tests/stress/stress.h"
 #include "tests/support/connection_test.h"
+#include "tests/support/echo_process.h"
+#include "tests/support/noise.h"
 #include "tests/support/peer.h"
 
 namespace millrace {
@@ -25,7 +27,8 @@ namespace {
 
 // Everything that happens meanwhile waits in the kernel, and is done afterwards.
 TEST(StopTest, StoppedAndContinuedNothingIsLost) {
-  EchoProgram server({"--threads=2"});
+  EchoProcess server({"--listen=127.0.0.1:0", "--threads=2"});
+  const SocketAddress address = server.NextAddress();
   std::vector<Peer> peers;
   std::vector<std::string> unheard;  // By peer: what was sent, and has not come back.
   const std::string noise = Noise(5, 100'000);
@@ -33,7 +36,7 @@ TEST(StopTest, StoppedAndContinuedNothingIsLost) {
   for (int round = 0; round < rounds; ++round) {
     server.process().Signal(SIGSTOP);
     for (int i = 0; i < 5; ++i) {
-      peers.push_back(Peer::ConnectedTo(server.address()));  // By the kernel.
+      peers.push_back(Peer::ConnectedTo(address));  // By the kernel.
       unheard.emplace_back();
     }
     for (size_t i = 0; i < peers.size(); ++i) {
@@ -57,8 +60,9 @@ TEST(StopTest, StoppedAndContinuedNothingIsLost) {
 }
 
 TEST(StopTest, SignalsThatCameWhileItWasStoppedAreObeyedAfterwards) {
-  EchoProgram server({"--threads=2"});
-  Peer peer = Peer::ConnectedTo(server.address());
+  EchoProcess server({"--listen=127.0.0.1:0", "--threads=2"});
+  const SocketAddress address = server.NextAddress();
+  Peer peer = Peer::ConnectedTo(address);
   peer.Send("hello");
   EXPECT_EQ(peer.Receive(5), "hello");
   server.process().Signal(SIGSTOP);

@@ -19,6 +19,7 @@
 #include "net/tcp_connection.h"
 #include "net/tcp_server.h"
 #include "tests/stress/stress.h"
+#include "tests/support/noise.h"
 #include "tests/support/peer.h"
 #include "tests/support/process_figures.h"
 #include "tests/support/test_loop.h"

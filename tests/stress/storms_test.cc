@@ -11,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "net/tcp_server.h"
 #include "tests/stress/stress.h"
+#include "tests/support/noise.h"
 #include "tests/support/peer.h"
 #include "tests/support/process_figures.h"
 

@@ -6,13 +6,11 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <utility>
 
 #include "absl/log/check.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "base/random.h"
 #include "net/event_loop.h"
 #include "net/function_handler.h"
 #include "net/tcp_connection.h"
@@ -58,16 +56,6 @@ void RunOnThreads(int threads, absl::FunctionRef<void(int)> body) {
   for (int i = 0; i < threads; ++i) {
     running.push_back(Thread::Start({.name = "stress"}, [body, i] { body(i); }).value());
   }
-}
-
-std::string Noise(uint64_t seed, size_t bytes) {
-  Random random(seed);
-  std::string noise(bytes, '\0');
-  for (size_t i = 0; i < bytes; i += sizeof(uint64_t)) {
-    const uint64_t word = random.Next();
-    memcpy(&noise[i], &word, std::min(sizeof(word), bytes - i));
-  }
-  return noise;
 }
 
 TcpServer::Options StressServer::Echo() {

@@ -51,9 +51,6 @@ bool Until(absl::FunctionRef<bool()> done);
 // Runs `body(0)` to `body(threads - 1)` at the same time, and returns when all have.
 void RunOnThreads(int threads, absl::FunctionRef<void(int)> body);
 
-// `bytes` bytes that depend on `seed`, so that a byte that is lost, doubled or another's shows.
-std::string Noise(uint64_t seed, size_t bytes);
-
 class StressServer {
  public:
   // Sends back what comes.

@@ -15,6 +15,7 @@
 #include "net/event_loop.h"
 #include "net/timer_wheel.h"
 #include "tests/stress/stress.h"
+#include "tests/support/noise.h"
 #include "tests/support/peer.h"
 
 namespace millrace {

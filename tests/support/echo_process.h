@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The vocabulary of the tests about restarts: an echo server as a process, in a folder where it
-// offers its sockets to the next one. For the test's thread.
+// EchoProcess is the echo example as a process of its own, for what can only be done to a process:
+// to stop it, to limit it, to send it signals, to start it anew. Owned by the test's thread; killed
+// with the object.
 //
 //   EchoProcess old({"--listen=127.0.0.1:0", takeover}), next({takeover});
 //   EXPECT_EQ(next.NextAddress(), old.NextAddress());
+//   old.process().Signal(SIGSTOP);
 
-#ifndef MILLRACE_TESTS_EXAMPLES_RESTART_FIXTURE_H_
-#define MILLRACE_TESTS_EXAMPLES_RESTART_FIXTURE_H_
+#ifndef MILLRACE_TESTS_SUPPORT_ECHO_PROCESS_H_
+#define MILLRACE_TESTS_SUPPORT_ECHO_PROCESS_H_
 
 #include <signal.h>
 
@@ -24,7 +26,7 @@
 
 namespace millrace {
 
-inline constexpr char kEcho[] = "examples/echo/echo";
+inline constexpr char kEchoProgram[] = "examples/echo/echo";
 
 class EchoProcess {
  public:
@@ -51,7 +53,7 @@ class EchoProcess {
 
  private:
   static std::vector<std::string> Command(std::vector<std::string> flags) {
-    flags.insert(flags.begin(), kEcho);
+    flags.insert(flags.begin(), kEchoProgram);
     return flags;
   }
 
@@ -70,4 +72,4 @@ inline void ExpectEchoes(const SocketAddress& address) {
 
 }  // namespace millrace
 
-#endif  // MILLRACE_TESTS_EXAMPLES_RESTART_FIXTURE_H_
+#endif  // MILLRACE_TESTS_SUPPORT_ECHO_PROCESS_H_
