@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
-#include "net/listener_takeover.h"
+#include "net/restart/listener_takeover.h"
 #include "net/socket_address.h"
 #include "tools/program/process.h"
 

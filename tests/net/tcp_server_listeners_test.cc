@@ -14,7 +14,7 @@
 #include "net/event_loop.h"
 #include "net/event_loop_thread_pool.h"
 #include "net/function_handler.h"
-#include "net/listener_set.h"
+#include "net/restart/listener_set.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
 #include "net/tcp_connection.h"

@@ -9,8 +9,8 @@
 //   ...
 //   MILLRACE_ASSIGN_OR_RETURN(ReceivedDescriptors got, ReceiveWithDescriptors(peer, 4096));
 
-#ifndef MILLRACE_NET_DESCRIPTOR_MESSAGE_H_
-#define MILLRACE_NET_DESCRIPTOR_MESSAGE_H_
+#ifndef MILLRACE_NET_RESTART_DESCRIPTOR_MESSAGE_H_
+#define MILLRACE_NET_RESTART_DESCRIPTOR_MESSAGE_H_
 
 #include <cstddef>
 #include <string>
@@ -44,4 +44,4 @@ absl::StatusOr<ReceivedDescriptors> ReceiveWithDescriptors(const Socket& from, s
 
 }  // namespace millrace
 
-#endif  // MILLRACE_NET_DESCRIPTOR_MESSAGE_H_
+#endif  // MILLRACE_NET_RESTART_DESCRIPTOR_MESSAGE_H_

@@ -8,8 +8,8 @@
 //   MILLRACE_ASSIGN_OR_RETURN(std::vector<InheritedSocket> sockets, TakeInheritedSockets());
 //   for (InheritedSocket& each : sockets) options.listeners.push_back(std::move(each.socket));
 
-#ifndef MILLRACE_NET_INHERITED_SOCKETS_H_
-#define MILLRACE_NET_INHERITED_SOCKETS_H_
+#ifndef MILLRACE_NET_RESTART_INHERITED_SOCKETS_H_
+#define MILLRACE_NET_RESTART_INHERITED_SOCKETS_H_
 
 #include <string>
 #include <vector>
@@ -38,4 +38,4 @@ absl::StatusOr<Socket> AdoptListening(UniqueFd fd, absl::string_view what);
 
 }  // namespace millrace
 
-#endif  // MILLRACE_NET_INHERITED_SOCKETS_H_
+#endif  // MILLRACE_NET_RESTART_INHERITED_SOCKETS_H_

@@ -11,8 +11,8 @@
 //   new: ready                        It serves. Until here the old one can go on as before.
 //   old: yours                        It stops accepting. Or, instead of any answer: no REASON
 
-#ifndef MILLRACE_NET_HANDOVER_MESSAGE_H_
-#define MILLRACE_NET_HANDOVER_MESSAGE_H_
+#ifndef MILLRACE_NET_RESTART_HANDOVER_MESSAGE_H_
+#define MILLRACE_NET_RESTART_HANDOVER_MESSAGE_H_
 
 #include <sys/socket.h>
 
@@ -51,4 +51,4 @@ bool IsOwnOrRoot(const ucred& peer);
 
 }  // namespace millrace
 
-#endif  // MILLRACE_NET_HANDOVER_MESSAGE_H_
+#endif  // MILLRACE_NET_RESTART_HANDOVER_MESSAGE_H_

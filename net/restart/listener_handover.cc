@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "net/listener_handover.h"
+#include "net/restart/listener_handover.h"
 
 #include <fcntl.h>
 
@@ -13,8 +13,8 @@
 #include "absl/types/span.h"
 #include "base/status_macros.h"
 #include "base/unique_fd.h"
-#include "net/descriptor_message.h"
 #include "net/io_result.h"
+#include "net/restart/descriptor_message.h"
 
 namespace millrace {
 namespace {

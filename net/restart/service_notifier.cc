@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "net/service_notifier.h"
+#include "net/restart/service_notifier.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>

@@ -2,7 +2,7 @@
 //
 // The new process is played by the test's thread, which waits as that would; the old one by a
 // thread that says what a test has it say, or by a loop with a real handover.
-#include "net/listener_takeover.h"
+#include "net/restart/listener_takeover.h"
 
 #include <poll.h>
 #include <unistd.h>
@@ -22,11 +22,11 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "net/acceptor.h"
-#include "net/descriptor_message.h"
 #include "net/event_loop.h"
 #include "net/limits.h"
-#include "net/listener_handover.h"
-#include "net/listener_set.h"
+#include "net/restart/descriptor_message.h"
+#include "net/restart/listener_handover.h"
+#include "net/restart/listener_set.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
 #include "tests/support/peer.h"

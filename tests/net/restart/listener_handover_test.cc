@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The old process is played by a loop in the test's thread, the new one by the test itself.
-#include "net/listener_handover.h"
+#include "net/restart/listener_handover.h"
 
 #include <unistd.h>
 
@@ -18,9 +18,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "net/acceptor.h"
-#include "net/descriptor_message.h"
 #include "net/limits.h"
-#include "net/listener_set.h"
+#include "net/restart/descriptor_message.h"
+#include "net/restart/listener_set.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
 #include "tests/support/fault_injection.h"

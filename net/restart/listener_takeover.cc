@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "net/listener_takeover.h"
+#include "net/restart/listener_takeover.h"
 
 #include <poll.h>
 
@@ -14,9 +14,9 @@
 #include "absl/strings/strip.h"
 #include "base/monotonic_time.h"
 #include "base/status_macros.h"
-#include "net/descriptor_message.h"
-#include "net/inherited_sockets.h"
 #include "net/io_result.h"
+#include "net/restart/descriptor_message.h"
+#include "net/restart/inherited_sockets.h"
 
 namespace millrace {
 namespace {

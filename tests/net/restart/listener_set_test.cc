@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "net/listener_set.h"
+#include "net/restart/listener_set.h"
 
 #include <fcntl.h>
 #include <netinet/tcp.h>

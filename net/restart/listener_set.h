@@ -11,8 +11,8 @@
 //   ...
 //   listeners.Close();                         // With TcpServer::Drain(): else people still come.
 
-#ifndef MILLRACE_NET_LISTENER_SET_H_
-#define MILLRACE_NET_LISTENER_SET_H_
+#ifndef MILLRACE_NET_RESTART_LISTENER_SET_H_
+#define MILLRACE_NET_RESTART_LISTENER_SET_H_
 
 #include <vector>
 
@@ -71,4 +71,4 @@ class ListenerSet {
 
 }  // namespace millrace
 
-#endif  // MILLRACE_NET_LISTENER_SET_H_
+#endif  // MILLRACE_NET_RESTART_LISTENER_SET_H_

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "net/handover_message.h"
+#include "net/restart/handover_message.h"
 
 #include <unistd.h>
 

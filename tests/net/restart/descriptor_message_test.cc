@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "net/descriptor_message.h"
+#include "net/restart/descriptor_message.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>

@@ -13,8 +13,8 @@
 // The Unix socket itself goes along, so somebody always listens there, too. It is open to processes
 // of the same user and of root; one at a time, others wait. Each step has its time.
 
-#ifndef MILLRACE_NET_LISTENER_HANDOVER_H_
-#define MILLRACE_NET_LISTENER_HANDOVER_H_
+#ifndef MILLRACE_NET_RESTART_LISTENER_HANDOVER_H_
+#define MILLRACE_NET_RESTART_LISTENER_HANDOVER_H_
 
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -31,10 +31,10 @@
 #include "base/thread_role.h"
 #include "net/acceptor.h"
 #include "net/event_loop.h"
-#include "net/handover_message.h"
 #include "net/io_handler.h"
 #include "net/limits.h"
-#include "net/listener_set.h"
+#include "net/restart/handover_message.h"
+#include "net/restart/listener_set.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
 #include "net/socket_file.h"
@@ -110,4 +110,4 @@ class ListenerHandover final : public IoHandler {
 
 }  // namespace millrace
 
-#endif  // MILLRACE_NET_LISTENER_HANDOVER_H_
+#endif  // MILLRACE_NET_RESTART_LISTENER_HANDOVER_H_

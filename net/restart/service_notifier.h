@@ -13,8 +13,8 @@
 // that it means this process), a timer of the loop says WATCHDOG=1 twice in that time, from the
 // start on: a loop that stands still goes silent.
 
-#ifndef MILLRACE_NET_SERVICE_NOTIFIER_H_
-#define MILLRACE_NET_SERVICE_NOTIFIER_H_
+#ifndef MILLRACE_NET_RESTART_SERVICE_NOTIFIER_H_
+#define MILLRACE_NET_RESTART_SERVICE_NOTIFIER_H_
 
 #include <cstdint>
 #include <memory>
@@ -69,4 +69,4 @@ class ServiceNotifier {
 
 }  // namespace millrace
 
-#endif  // MILLRACE_NET_SERVICE_NOTIFIER_H_
+#endif  // MILLRACE_NET_RESTART_SERVICE_NOTIFIER_H_

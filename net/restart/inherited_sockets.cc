@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "net/inherited_sockets.h"
+#include "net/restart/inherited_sockets.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

@@ -11,8 +11,8 @@
 #include "absl/log/check.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "net/handover_message.h"
 #include "net/limits.h"
+#include "net/restart/handover_message.h"
 
 namespace millrace {
 namespace {

@@ -2,7 +2,7 @@
 //
 // The test plays the service manager: it puts sockets where a new process would find them, at 3 and
 // on, and gives what was there before its place back.
-#include "net/inherited_sockets.h"
+#include "net/restart/inherited_sockets.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

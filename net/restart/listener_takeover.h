@@ -12,8 +12,8 @@
 //   MILLRACE_RETURN_IF_ERROR(takeover->Finish());         // Now the old one stops accepting.
 //   listeners.TakeFiles();
 
-#ifndef MILLRACE_NET_LISTENER_TAKEOVER_H_
-#define MILLRACE_NET_LISTENER_TAKEOVER_H_
+#ifndef MILLRACE_NET_RESTART_LISTENER_TAKEOVER_H_
+#define MILLRACE_NET_RESTART_LISTENER_TAKEOVER_H_
 
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -26,9 +26,9 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/unique_fd.h"
-#include "net/handover_message.h"
 #include "net/limits.h"
-#include "net/listener_set.h"
+#include "net/restart/handover_message.h"
+#include "net/restart/listener_set.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
 
@@ -81,4 +81,4 @@ class ListenerTakeover {
 
 }  // namespace millrace
 
-#endif  // MILLRACE_NET_LISTENER_TAKEOVER_H_
+#endif  // MILLRACE_NET_RESTART_LISTENER_TAKEOVER_H_
