@@ -86,9 +86,33 @@ void BudgetShare::Place(BudgetHolder& holder) {
 void BudgetShare::ReportIfFar() {
   if (std::abs(held_ - reported_) < static_cast<int64_t>(budget_->options_.report_bytes)) return;
   Report();
-  if (looks_soon_ || look_again_.armed() || budget_->total_bytes() <= budget_->stop_bytes()) return;
+  const uint64_t total = budget_->total_bytes();
+  if (total <= budget_->stop_bytes()) return;
+  BoundReads(total);
+  if (looks_soon_ || look_again_.armed()) return;
   looks_soon_ = true;
   registration_.CallAtEndOfTurn();  // When all of this turn has been counted.
+}
+
+// Nobody is stopped or closed before the turn is over. So that it does not bring far more than
+// there is room for, each of its reads gets its part of that.
+void BudgetShare::BoundReads(uint64_t total) {
+  size_t most = kReceiveBufferBytes;
+  if (total > budget_->stop_bytes()) {
+    const uint64_t left = budget_->limit_bytes() - std::min(total, budget_->limit_bytes());
+    most = std::clamp<uint64_t>(left / kEventsPerTurnMax, kBudgetReadBytesMin, most);
+  }
+  if (most == read_bytes_max_) return;
+  read_bytes_max_ = most;
+  readers_.ForEach([most](BudgetReader& reader) {
+    AssertOnLoop();
+    reader.SetReadBytesMax(most);
+  });
+}
+
+void BudgetShare::Add(BudgetReader& reader) {
+  readers_.PushBack(reader);
+  reader.SetReadBytesMax(read_bytes_max_);
 }
 
 void BudgetShare::Report() {
@@ -114,6 +138,8 @@ void BudgetShare::Look() {
     // Between the marks one at a time, lest those that wait for each other do so for ever.
     ResumeSome(total <= budget_->resume_bytes() ? kBudgetResumesPerLook : 1);
   }
+  total = budget_->total_bytes();
+  BoundReads(total);
   if (total <= budget_->stop_bytes() && stopped_count_ == 0) look_again_.Cancel();
 }
 

@@ -18,6 +18,7 @@
 #define MILLRACE_NET_BUDGET_SHARE_H_
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -27,6 +28,7 @@
 #include "base/thread_role.h"
 #include "net/event_loop.h"
 #include "net/io_handler.h"
+#include "net/limits.h"
 #include "net/memory_budget.h"
 #include "net/poller.h"
 #include "net/timer_wheel.h"
@@ -68,6 +70,19 @@ class BudgetHolder : private ListLink<BudgetHolder> {
   bool closing_ = false;
 };
 
+// Whoever reads on a loop, and is told how much a read may bring while memory is short.
+class BudgetReader : private ListLink<BudgetReader> {
+ public:
+  virtual void SetReadBytesMax(size_t bytes) LOOP_ONLY = 0;
+
+ protected:
+  ~BudgetReader() = default;
+
+ private:
+  friend class BudgetShare;
+  friend class IntrusiveList<BudgetReader, BudgetReader>;
+};
+
 class BudgetShare final : private IoHandler {
  public:
   BudgetShare(EventLoop& loop, Ref<MemoryBudget> budget) LOOP_ONLY;
@@ -79,6 +94,8 @@ class BudgetShare final : private IoHandler {
     held_ += bytes;
     ReportIfFar();
   }
+  // Tells it now, and whenever that changes, until it is destroyed.
+  void Add(BudgetReader& reader) LOOP_ONLY;
   // What this loop holds, to the byte.
   int64_t held_bytes() const LOOP_ONLY { return held_; }
   const MemoryBudget& budget() const { return *budget_; }
@@ -93,6 +110,7 @@ class BudgetShare final : private IoHandler {
   void CountInClass(const BudgetHolder& holder, int sign) LOOP_ONLY;
 
   void ReportIfFar() LOOP_ONLY;
+  void BoundReads(uint64_t total) LOOP_ONLY;
   void Report() LOOP_ONLY;
   void OnIo(Io) override LOOP_ONLY {}
   void OnEndOfTurn() override LOOP_ONLY { Look(); }
@@ -116,6 +134,9 @@ class BudgetShare final : private IoHandler {
   Registration registration_;
   Timer look_again_;
   bool looks_soon_ = false;
+
+  IntrusiveList<BudgetReader, BudgetReader> readers_;
+  size_t read_bytes_max_ = kReceiveBufferBytes;
 
   int64_t held_ = 0;
   int64_t reported_ = 0;

@@ -9,6 +9,7 @@
 #ifndef MILLRACE_NET_CONNECTION_OWNER_H_
 #define MILLRACE_NET_CONNECTION_OWNER_H_
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -79,7 +80,7 @@ struct ConnectionCounters {
 
 class TcpConnection;
 
-class ConnectionOwner {
+class ConnectionOwner : private BudgetReader {
  public:
   // Without a budget, what its connections hold together is not bounded.
   ConnectionOwner(EventLoop& loop, const ConnectionLimits& limits, ConnectionCounters& counters,
@@ -90,7 +91,9 @@ class ConnectionOwner {
         memory_(loop.Local<ConnectionMemory>()),
         share_(memory_.Join(budget)),
         room_(memory_.receive_buffer().first(limits.read_bytes_per_turn)),
-        counters_(counters) {}
+        counters_(counters) {
+    if (share_ != nullptr) share_->Add(*this);
+  }
 
   EventLoop& loop() const { return loop_; }
   const ConnectionLimits& limits() const { return limits_; }
@@ -98,7 +101,8 @@ class ConnectionOwner {
   ConnectionMemory& memory() const { return memory_; }
   // Null without a budget.
   BudgetShare* budget_share() const { return share_; }
-  // Where a turn's read goes: as much of the receive buffer as the limits allow.
+  // Where a turn's read goes: as much of the receive buffer as the limits and the memory budget
+  // allow.
   absl::Span<char> room() const { return room_; }
   ConnectionCounters& counters() const { return counters_; }
   // How long a connection that drains may be idle before it is half-closed; 0 is for ever.
@@ -116,13 +120,17 @@ class ConnectionOwner {
   void set_drain_idle_ms(uint32_t idle) { drain_idle_ms_ = idle; }
 
  private:
+  void SetReadBytesMax(size_t bytes) final LOOP_ONLY {
+    room_ = memory_.receive_buffer().first(std::min(bytes, limits_.read_bytes_per_turn));
+  }
+
   EventLoop& loop_;
   const ConnectionLimits limits_;
   const ConnectionTimeouts timeouts_;
   uint32_t drain_idle_ms_ = 0;
   ConnectionMemory& memory_;
   BudgetShare* const share_;
-  const absl::Span<char> room_;
+  absl::Span<char> room_;
   ConnectionCounters& counters_;
 };
 

@@ -103,7 +103,7 @@ void ConnectionTable::CloseAll(const absl::Status& why, CloseCause cause) {
 }
 
 void ConnectionTable::OnConnectionEnd(TcpConnection& conn, const absl::Status& failure) {
-  static_cast<ListLink<TcpConnection>&>(conn).Unlink();
+  static_cast<millrace::ListLink<TcpConnection>&>(conn).Unlink();
   --size_;
   loop().DestroyLater(std::unique_ptr<Deferred>(&conn));
   TellEnd({conn.peer_address(), conn.listener(), failure});

@@ -106,8 +106,11 @@ inline constexpr size_t kBroadcastJoinedBytesMax = size_t{64} << 10;
 // Bytes that a connection held back by a rate limit waits for, lest it be woken for a few: three
 // packets on Ethernet. So much at least comes to each member of a group in its turn.
 inline constexpr size_t kRateQuantumBytes = 4096;
-// A fast connection waits for what comes in this time, which is a hundred wake-ups a second.
-inline constexpr absl::Duration kRateQuantumTime = absl::Milliseconds(10);
+// A fast connection waits for what comes in this time, which is a hundred wake-ups a second; and
+// none waits for more than what comes in the second one: a slow one, too, can use its burst for
+// short messages, and notices soon that its peer is gone.
+inline constexpr absl::Duration kRateQuantumTimeMin = absl::Milliseconds(10);
+inline constexpr absl::Duration kRateQuantumTimeMax = absl::Milliseconds(100);
 // What comes in this time may go at once after a rest, unless options say otherwise. Far above the
 // millisecond by which timers are late, so that the rate is reached.
 inline constexpr absl::Duration kRateBurstTime = absl::Milliseconds(100);
@@ -124,6 +127,9 @@ inline constexpr int kBudgetResumePercent = 65;
 inline constexpr size_t kBudgetHolderBytes = 4096;
 // By so much may a loop's report be wrong: a few reads, so that loops do not fight for the sum.
 inline constexpr size_t kBudgetReportBytes = size_t{64} << 10;
+// Above the first mark a read brings no more than its part of what is left, if all events of a turn
+// were reads; and this much in any case, or nobody would get on.
+inline constexpr size_t kBudgetReadBytesMin = 4096;
 // How often loops look at the sum while it is above the first mark.
 inline constexpr absl::Duration kBudgetLookAgain = absl::Milliseconds(10);
 // Holders that a loop lets go on at a time, lest all come back at once and fill it again.
@@ -197,8 +203,10 @@ static_assert(kListenersMax * 128 <= kHandoverMessageBytesMax, "an address has 1
 static_assert(kOutputBytesLow < kOutputBytesHigh && kOutputBytesHigh < kOutputBytesMax);
 static_assert(kBroadcastBytesPerTurnMax * 4 <= kBroadcastMemberOutputBytesMax,
               "a burst alone makes nobody slow");
+static_assert(kBudgetReadBytesMin >= kBudgetHolderBytes,
+              "what is read little by little can be stopped");
 static_assert(kBudgetResumePercent < kBudgetStopPercent && kBudgetStopPercent < 100);
-static_assert(kRateQuantumTime < kRateBurstTime);
+static_assert(kRateQuantumTimeMin < kRateBurstTime && kRateQuantumTimeMin < kRateQuantumTimeMax);
 static_assert(kReceiveBufferBytes <= kInputBytesMax, "what one read brings must fit");
 static_assert(kReceiveBufferBytes + kOutputBytesHigh < kOutputBytesMax,
               "an echo that stands at the high mark must survive one more read");

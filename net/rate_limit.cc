@@ -19,6 +19,12 @@ int64_t BytesIn(absl::Duration time, const RateLimit& limit) {
   return static_cast<int64_t>(limit.bytes_per_second * absl::ToDoubleSeconds(time));
 }
 
+// No more than it can ever have, and a byte at least.
+int64_t SlowQuantum(const RateLimit& limit) {
+  const int64_t bytes = std::min<int64_t>(kRateQuantumBytes, BytesIn(kRateQuantumTimeMax, limit));
+  return std::clamp<int64_t>(bytes, 1, limit.burst());
+}
+
 absl::Status CheckOne(const RateLimit& limit, absl::string_view name) {
   const double rate = limit.bytes_per_second;
   // Written so that what is no number fails.
@@ -46,8 +52,7 @@ absl::Status RateLimits::Check() const {
   return CheckOne(write, "write");
 }
 
-RateLimitGroup::Direction::Direction(const RateLimit& limit)
-    : quantum(std::min<int64_t>(kRateQuantumBytes, limit.burst())) {
+RateLimitGroup::Direction::Direction(const RateLimit& limit) : quantum(SlowQuantum(limit)) {
   if (limit.on()) bucket.emplace(limit.bytes_per_second, limit.burst());
 }
 
@@ -71,7 +76,7 @@ RateLimitedFlow::RateLimitedFlow(const RateLimit& own, RateLimitGroup::Direction
   own_.emplace(own.bytes_per_second, own.burst());
   // A fast connection waits for more, lest it be woken a thousand times a second.
   own_quantum_ =
-      std::min(own.burst(), std::max<int64_t>(kRateQuantumBytes, BytesIn(kRateQuantumTime, own)));
+      std::min(own.burst(), std::max(SlowQuantum(own), BytesIn(kRateQuantumTimeMin, own)));
 }
 
 RateLimitedFlow::~RateLimitedFlow() {

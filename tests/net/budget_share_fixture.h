@@ -10,6 +10,7 @@
 #ifndef MILLRACE_TESTS_NET_BUDGET_SHARE_FIXTURE_H_
 #define MILLRACE_TESTS_NET_BUDGET_SHARE_FIXTURE_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -65,6 +66,12 @@ class TestHolder final : public BudgetHolder {
   std::vector<std::string>& log_;
   bool stopped_ = false, closed_ = false;
   absl::Status why_;
+};
+
+struct TestReader final : BudgetReader {
+  void SetReadBytesMax(size_t max) override LOOP_ONLY { bytes = max; }
+
+  size_t bytes = 0;
 };
 
 }  // namespace millrace

@@ -25,6 +25,7 @@ namespace millrace {
 namespace {
 
 using absl::Milliseconds;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -124,6 +125,23 @@ TEST_F(BudgetShareTest, WhatAClosedOneSaysCountsForNothing) {
   LookAgain();
   EXPECT_EQ(budget_->total_bytes(), 0u);
   EXPECT_EQ(budget_->stats().closes, 1u);
+}
+
+TEST_F(BudgetShareTest, NearTheLimitReadsGetShorter) {
+  TestReader reader;
+  shares_.front()->Add(reader);
+  Add(70 * kMiB);
+  EXPECT_EQ(reader.bytes, kReceiveBufferBytes);
+  Add(20 * kMiB);
+  EXPECT_EQ(reader.bytes, 10 * kMiB / kEventsPerTurnMax) << "at once, in mid-turn";
+  Add(20 * kMiB);
+  EXPECT_EQ(reader.bytes, kBudgetReadBytesMin);
+  TestReader late;
+  shares_.front()->Add(late);
+  EXPECT_EQ(late.bytes, kBudgetReadBytesMin);
+  loop_.Step();
+  EXPECT_THAT(TakeLog(), Contains("close a")) << "and it fits again";
+  EXPECT_EQ(reader.bytes, kReceiveBufferBytes);
 }
 
 TEST_F(BudgetShareTest, ReadingGoesOnBelowTheSecondMark) {

@@ -81,10 +81,10 @@ TEST_F(RateLimitTest, BurstGoesAtOnceAndThenTheRateCounts) {
 }
 
 TEST_F(RateLimitTest, NobodyIsWokenForAFewBytes) {
-  auto limiter = Limiter({.read = Rate(4096, 20'000)});
+  auto limiter = Limiter({.read = Rate(40'960, 50'000)});
   Read(*limiter);
-  EXPECT_EQ(Pause(*limiter), Seconds(1)) << "until a quantum is there";
-  now_ = now_ + Milliseconds(999);
+  EXPECT_EQ(Pause(*limiter), Milliseconds(100)) << "until a quantum is there";
+  now_ = now_ + Milliseconds(99);
   EXPECT_EQ(limiter->MayRead(kMuch, now_), 0u);
   now_ = now_ + Milliseconds(1);
   EXPECT_EQ(limiter->MayRead(kMuch, now_), kRateQuantumBytes);
@@ -94,7 +94,24 @@ TEST_F(RateLimitTest, NobodyIsWokenForAFewBytes) {
 TEST_F(RateLimitTest, FastOneWaitsForMore) {
   auto limiter = Limiter({.read = Rate(100e6)});
   EXPECT_EQ(Read(*limiter, 100 * kMuch), 10'000'000u) << "kRateBurstTime";
-  EXPECT_EQ(Pause(*limiter), kRateQuantumTime);
+  EXPECT_EQ(Pause(*limiter), kRateQuantumTimeMin);
+}
+
+TEST_F(RateLimitTest, SlowOneWaitsForLess) {
+  auto limiter = Limiter({.read = Rate(1000)});
+  EXPECT_EQ(Read(*limiter), kRateQuantumBytes) << "its burst";
+  EXPECT_EQ(Pause(*limiter), kRateQuantumTimeMax);
+  auto slowest = Limiter({.read = Rate(1)});
+  Read(*slowest);
+  EXPECT_EQ(Pause(*slowest), Seconds(1)) << "no less than a byte";
+}
+
+TEST_F(RateLimitTest, ShortMessagesUseTheBurstOfASlowOneToo) {
+  auto limiter = Limiter({.read = Rate(1000)});
+  for (int i = 0; i < 39; ++i) {
+    EXPECT_GE(limiter->MayRead(kMuch, now_), 100u) << i;
+    limiter->DidRead(100, now_);
+  }
 }
 
 TEST_F(RateLimitTest, BurstBelowTheQuantumIsAllThatIsWaitedFor) {
@@ -108,7 +125,7 @@ TEST_F(RateLimitTest, ShortOutputWaitsForNoMoreThanItself) {
   limiter->DidWrite(5000, now_);
   EXPECT_EQ(limiter->MayWrite(10, now_), 0u);
   EXPECT_EQ(limiter->WritableAt(10, now_), now_ + Milliseconds(10));
-  EXPECT_EQ(limiter->WritableAt(kMuch, now_), now_ + Milliseconds(4096));
+  EXPECT_EQ(limiter->WritableAt(kMuch, now_), now_ + Milliseconds(100)) << "a quantum";
   now_ = now_ + Milliseconds(10);
   EXPECT_EQ(limiter->MayWrite(10, now_), 10u);
 }
