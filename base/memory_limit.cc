@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/memory_limit.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -55,6 +56,16 @@ uint64_t MachineMemory() {
   return pages > 0 && page_bytes > 0 ? uint64_t(pages) * uint64_t(page_bytes) : kNone;
 }
 
+uint64_t ResourceMemoryLimit() {
+  uint64_t limit = kNone;
+  for (const auto resource : {RLIMIT_AS, RLIMIT_DATA}) {
+    rlimit found;
+    if (getrlimit(resource, &found) != 0 || found.rlim_cur == RLIM_INFINITY) continue;
+    limit = std::min<uint64_t>(limit, found.rlim_cur);
+  }
+  return limit;
+}
+
 // Each line of the list is NUMBER:CONTROLLERS:PATH; version 2 has number 0 and no controllers.
 uint64_t ControlGroupMemoryLimit(const std::string& root) {
   uint64_t limit = kNone;
@@ -72,6 +83,8 @@ uint64_t ControlGroupMemoryLimit(const std::string& root) {
   return limit;
 }
 
-uint64_t MemoryLimit() { return std::min(MachineMemory(), ControlGroupMemoryLimit("")); }
+uint64_t MemoryLimit() {
+  return std::min({MachineMemory(), ResourceMemoryLimit(), ControlGroupMemoryLimit("")});
+}
 
 }  // namespace millrace

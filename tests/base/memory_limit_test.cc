@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/memory_limit.h"
 
+#include <sys/resource.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -36,6 +38,30 @@ TEST_F(MemoryLimitTest, OfThisMachineIsThere) {
   EXPECT_LE(MemoryLimit(), MachineMemory());
   EXPECT_GT(MemoryLimit(), 0u);
 }
+
+// A soft limit far above what this test uses, and put back.
+class ResourceLimitTest : public ::testing::TestWithParam<int> {
+ protected:
+  ResourceLimitTest() { getrlimit(static_cast<__rlimit_resource>(GetParam()), &before_); }
+  ~ResourceLimitTest() override { Set(before_.rlim_cur); }
+  bool Set(rlim_t bytes) {
+    const rlimit limit = {.rlim_cur = bytes, .rlim_max = before_.rlim_max};
+    return setrlimit(static_cast<__rlimit_resource>(GetParam()), &limit) == 0;
+  }
+
+  rlimit before_ = {};
+};
+
+TEST_P(ResourceLimitTest, TheProcessesOwnLimitsCountToo) {
+  constexpr rlim_t kFarAbove = rlim_t{1} << 45;  // ThreadSanitizer maps terabytes.
+  ASSERT_TRUE(Set(kFarAbove));
+  EXPECT_EQ(ResourceMemoryLimit(), kFarAbove);
+  EXPECT_LE(MemoryLimit(), kFarAbove);
+  ASSERT_TRUE(Set(RLIM_INFINITY));
+  EXPECT_EQ(ResourceMemoryLimit(), kNone);
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, ResourceLimitTest, ::testing::Values(RLIMIT_AS, RLIMIT_DATA));
 
 TEST_F(MemoryLimitTest, WithoutGroupsThereIsNone) { EXPECT_EQ(Limit(), kNone); }
 
