@@ -75,6 +75,7 @@ CloseCause CauseOf(IoResult failed) {
     case ECONNRESET:
     case ECONNABORTED:
     case EPIPE:
+    case ENOTCONN:  // Of shutdown(2), if the reset came unnoticed.
       return CloseCause::kPeerReset;
     case ETIMEDOUT:
     case ENETDOWN:
