@@ -18,6 +18,7 @@
 
 #include <array>
 #include <atomic>
+#include <concepts>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -106,7 +107,10 @@ class TcpServer {
   // called; but none once the server is being destroyed.
   using DrainDone = absl::AnyInvocable<void(const DrainReport& report) &&>;
   void Drain(const DrainOptions& options, DrainDone done);
-  void Drain(absl::Duration grace, DrainDone done) { Drain({.grace = grace}, std::move(done)); }
+  // Not of a plain Duration, so that {} means the options.
+  void Drain(std::same_as<absl::Duration> auto grace, DrainDone done) {
+    Drain(DrainOptions{.grace = grace}, std::move(done));
+  }
 
   struct Stats {
     int64_t open = 0;  // Accepted and not ended, those under way to a worker too.

@@ -48,6 +48,12 @@ TEST_P(TcpServerDrainTest, DrainWithoutConnectionsIsDoneAtOnce) {
   EXPECT_TRUE(Until([&] { return drain_done_; }));
 }
 
+TEST_P(TcpServerDrainTest, OptionsMayBeLeftEmpty) {
+  Start();
+  server_->Drain({}, [this](const DrainReport&) { drain_done_ = true; });
+  EXPECT_TRUE(Until([&] { return drain_done_; }));
+}
+
 TEST_P(TcpServerDrainTest, DrainStopsListeningAndWaitsForSessionsToEnd) {
   Start();
   std::vector<Peer> peers = ConnectMany(3);
