@@ -150,8 +150,10 @@ void AddShareFlags(FlagSet& flags, ServerSettings& settings, ServerProgram& prog
 }
 
 void AddEndingFlags(FlagSet& flags, ServerSettings& settings) {
-  flags.AddDuration("drain_timeout", settings.drain.grace, absl::ZeroDuration(),
-                    "how long connections may go on after SIGTERM or SIGINT; inf: as they like");
+  flags.AddDuration(
+      "drain_timeout", settings.drain.grace, absl::ZeroDuration(),
+      "how long connections may go on after SIGTERM, SIGINT or SIGHUP (which reloads nothing: "
+      "there is no configuration); inf: as they like");
   flags.AddDuration("drain_idle", settings.drain.idle, absl::Milliseconds(1),
                     "half-closes, meanwhile, those on which nothing moved for so long; inf: none");
 }

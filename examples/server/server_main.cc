@@ -44,7 +44,9 @@ namespace {
 
 // What signals are for. SIGUSR1: what the server is up to goes to the log. SIGTERM or SIGINT, or
 // another process that has taken the sockets over: it ends in good order; a second such signal ends
-// it at once.
+// it at once. SIGHUP says that the terminal is gone, and so begins the end, too; but it never
+// counts as the second, for shells and the kernel both send it, and service managers right behind a
+// SIGTERM.
 class Steward {
  public:
   Steward(EventLoop& main, ServerProgram& program, ServiceNotifier& manager,
@@ -61,7 +63,7 @@ class Steward {
   void OnSignal(int number) LOOP_ONLY {
     if (number == SIGUSR1) return activity_->TellNow();
     // Nothing is told to anybody: who asks twice wants it to be gone.
-    if (std::exchange(signalled_, true)) _exit(128 + number);
+    if (number != SIGHUP && std::exchange(signalled_, true)) _exit(128 + number);
     if (draining_) return;
     manager_.Tell(
         absl::StrCat("STOPPING=1\nSTATUS=draining ", server_->stats().open, " connections"));
@@ -98,6 +100,22 @@ class Steward {
   bool signalled_ = false;
   bool draining_ = false;
 };
+
+// nohup(1) does that, and then a terminal's end is nothing to us.
+bool HangUpIsIgnored() {
+  struct sigaction action = {};
+  return sigaction(SIGHUP, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+// Until somebody watches them they wait, whatever takes time before that; unblocked, they would end
+// the process at once.
+void BlockSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : {SIGTERM, SIGINT, SIGUSR1}) sigaddset(&signals, number);
+  if (!HangUpIsIgnored()) sigaddset(&signals, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
 
 // Tells those who wait for it that it can be reached: people and scripts, and the service manager.
 absl::Status Announce(const Succession& succession, ServiceNotifier& manager) {
@@ -187,12 +205,16 @@ absl::Status Serve(ServerProgram& program, const ServerSettings& settings) {
       EventLoop::Create(
           {.poller = poller, .name = "main", .measure_turns = settings.measure_turns}));
   std::optional<Steward> steward;  // Signals wait until the main loop runs: it is there by then.
-  MILLRACE_ASSIGN_OR_RETURN(
-      std::unique_ptr<SignalWatcher> signals,
-      SignalWatcher::Create(*main, {SIGTERM, SIGINT, SIGUSR1}, [&](int number) {
-        AssertOnLoop();
-        steward->OnSignal(number);
-      }));
+  const auto on_signal = [&](int number) {
+    AssertOnLoop();
+    steward->OnSignal(number);
+  };
+  MILLRACE_ASSIGN_OR_RETURN(std::unique_ptr<SignalWatcher> signals,
+                            SignalWatcher::Create(*main, {SIGTERM, SIGINT, SIGUSR1}, on_signal));
+  std::unique_ptr<SignalWatcher> hang_up;
+  if (!HangUpIsIgnored()) {
+    MILLRACE_ASSIGN_OR_RETURN(hang_up, SignalWatcher::Create(*main, {SIGHUP}, on_signal));
+  }
   MILLRACE_ASSIGN_OR_RETURN(std::unique_ptr<AsyncLogSink> log, AsyncLogSink::Install({}));
   MILLRACE_RETURN_IF_ERROR(CapConnections(program, settings, descriptors));
   const std::unique_ptr<ServiceNotifier> manager = ServiceNotifier::FromEnvironment(*main);
@@ -230,6 +252,7 @@ absl::Status Serve(ServerProgram& program, const ServerSettings& settings) {
 }  // namespace
 
 int ServerMain(int argc, char** argv, ServerProgram program) {
+  BlockSignals();
   ServerSettings settings;
   FlagSet flags(program.name, program.description);
   AddServerFlags(flags, settings, program);

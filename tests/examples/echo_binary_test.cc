@@ -239,6 +239,37 @@ TEST(EchoBinaryTest, ASecondSignalEndsItAtOnceAndSaysWhich) {
   }
 }
 
+// However often it comes: a shell and the kernel both send it when a terminal goes.
+TEST(EchoBinaryTest, TheTerminalsEndDrains) {
+  signal(SIGHUP, SIG_DFL);  // Whoever runs the tests may ignore it.
+  Server server({"--listen=127.0.0.1:0", "--drain_timeout=inf", "--drain_idle=inf"});
+  Peer peer = Peer::ConnectedTo(server.NextAddress());
+  peer.Send("before");
+  EXPECT_EQ(peer.Receive(6), "before");
+  server.process().Signal(SIGHUP);
+  ASSERT_TRUE(server.process().WaitForError("Hangup: draining 1 connection"));
+  server.process().Signal(SIGHUP);
+  server.process().Signal(SIGTERM);
+  peer.Send("meanwhile");
+  EXPECT_EQ(peer.Receive(9), "meanwhile");
+  peer.CloseWrite();
+  EXPECT_EQ(peer.ReceiveAll(), "");
+  EXPECT_EQ(server.process().Wait().exit_code, 0);
+}
+
+TEST(EchoBinaryTest, UnderNohupTheTerminalsEndIsNothing) {
+  signal(SIGHUP, SIG_IGN);  // The child inherits that.
+  Server server({"--listen=127.0.0.1:0"});
+  signal(SIGHUP, SIG_DFL);
+  const SocketAddress address = server.NextAddress();
+  server.process().Signal(SIGHUP);
+  server.process().Signal(SIGUSR1);
+  ASSERT_TRUE(server.process().WaitForError("echo: 0 connections open"));
+  ExpectEchoes(address, "still here");
+  server.process().Signal(SIGTERM);
+  EXPECT_THAT(server.process().Wait().err, Not(HasSubstr("Hangup")));
+}
+
 TEST(EchoBinaryTest, WarningsOfTheStartAreToldToo) {
   Server server({"--listen=127.0.0.1:0", "--max_connections=9999999"});
   server.NextAddress();

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A server program that uses all that ServerMain() offers, for server_main_test: it greets with a
-// text from a flag of its own and the number of its workers, and says goodbye when it drains.
+// text from a flag of its own and the number of its workers, and says goodbye when it drains. With
+// --early_signal it gets a signal while it still reads its flags.
+
+#include <signal.h>
+#include <unistd.h>
 
 #include <memory>
 #include <string>
@@ -10,7 +14,9 @@
 #include "absl/log/log.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "base/thread_role.h"
 #include "examples/server/server_main.h"
 #include "net/buffer.h"
@@ -41,6 +47,17 @@ int Main(int argc, char** argv) {
   ServerProgram program = {.name = "greeter", .description = "Greets.", .port = 1};
   program.add_flags = [&text](FlagSet& flags) {
     flags.AddText("text", "TEXT", text, "what it says");
+    flags.Add({.name = "early_signal",
+               .value = "N",
+               .help = "what it sends itself as soon as it reads this",
+               .read = [](absl::string_view number) {
+                 int signal_number = 0;
+                 if (!absl::SimpleAtoi(number, &signal_number) ||
+                     kill(getpid(), signal_number) != 0) {
+                   return absl::InvalidArgumentError("no signal");
+                 }
+                 return absl::OkStatus();
+               }});
   };
   program.make_handler = [&text](ServerContext& context) -> absl::StatusOr<HandlerFactory> {
     if (text == "nothing") return absl::InvalidArgumentError("--text=nothing: says nothing");

@@ -8,6 +8,7 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -36,6 +37,23 @@ TEST(ServerMainTest, FlagsAndHandlersOfItsOwnMeet) {
   const ChildProcess::Result result = server.Wait();
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_THAT(result.err, HasSubstr("told before all others"));
+}
+
+// The flags are read long before anybody watches signals.
+TEST(ServerMainTest, SignalsThatComeEarlyAreHeardWhenTheLoopRuns) {
+  signal(SIGHUP, SIG_DFL);  // Whoever runs the tests may ignore it.
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+    ChildProcess server(
+        {kGreeter, "--listen=127.0.0.1:0", absl::StrCat("--early_signal=", number)});
+    const ChildProcess::Result result = server.Wait();
+    EXPECT_FALSE(result.killed) << number;
+    EXPECT_EQ(result.exit_code, 0) << number;
+    EXPECT_THAT(result.err, HasSubstr("drained 0 connections"));
+  }
+  ChildProcess server({kGreeter, "--listen=127.0.0.1:0", absl::StrCat("--early_signal=", SIGUSR1)});
+  EXPECT_TRUE(server.WaitForError("greeter: 0 connections open"));
+  server.Signal(SIGTERM);
+  EXPECT_EQ(server.Wait().exit_code, 0);
 }
 
 TEST(ServerMainTest, AProgramThatCannotBeginSaysWhyAndExitsWithOne) {
