@@ -91,7 +91,7 @@ void AddAdmissionFlags(FlagSet& flags, AdmissionOptions& admission, ServerProgra
              .help = "connections accepted in a second; more wait; 0: as fast as they come",
              .read = read_rate});
   flags.AddInt("accept_burst", admission.accept_burst, 0, kMany,
-               "how many of them at once; 0: what comes in a second");
+               "how many of them at once, with --accept_rate; 0: what comes in a second");
   AddPrefixes(flags, "allow", admission.allow, "accepts only these peers");
   AddPrefixes(flags, "deny", admission.deny, "refuses these peers, also if --allow names them");
 }

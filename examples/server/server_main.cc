@@ -42,6 +42,11 @@
 namespace millrace {
 namespace {
 
+// "1 worker loop", "2 worker loops".
+std::string Count(int64_t count, absl::string_view what) {
+  return absl::StrCat(count, " ", what, count == 1 ? "" : "s");
+}
+
 // What signals are for. SIGUSR1: what the server is up to goes to the log. SIGTERM or SIGINT, or
 // another process that has taken the sockets over: it ends in good order; a second such signal ends
 // it at once. SIGHUP says that the terminal is gone, and so begins the end, too; but it never
@@ -155,7 +160,7 @@ absl::Status CapConnections(ServerProgram& program, const ServerSettings& settin
   if (room < 1) {
     return absl::ResourceExhaustedError(
         absl::StrCat(descriptors, " descriptors (ulimit -n) are not enough for ", loops,
-                     " loops and ", listeners, " listeners"));
+                     " loops and ", Count(static_cast<int64_t>(listeners), "listener")));
   }
   if (program.connections_max <= room) return absl::OkStatus();
   LOG_IF(WARNING, settings.connections_given)
@@ -241,9 +246,9 @@ absl::Status Serve(ServerProgram& program, const ServerSettings& settings) {
     steward->OnHandedOver(successor);
   }));
   MILLRACE_RETURN_IF_ERROR(Announce(succession, *manager));
-  LOG(INFO) << program.name << ": " << workers->size() << " worker loops on " << settings.poller
-            << ", " << program.connections_max << " connections and " << descriptors
-            << " descriptors at most";
+  LOG(INFO) << program.name << ": " << Count(static_cast<int64_t>(workers->size()), "worker loop")
+            << " on " << settings.poller << ", " << Count(program.connections_max, "connection")
+            << " and " << descriptors << " descriptors at most";
   main->Run();
   activity.TellEnd();
   return absl::OkStatus();
@@ -256,7 +261,10 @@ int ServerMain(int argc, char** argv, ServerProgram program) {
   ServerSettings settings;
   FlagSet flags(program.name, program.description);
   AddServerFlags(flags, settings, program);
-  return ProgramMain(argc, argv, flags, [&] {
+  return ProgramMain(argc, argv, flags, [&]() -> absl::Status {
+    if (settings.admission.accept_burst > 0 && settings.admission.accepts_per_second == 0) {
+      return absl::InvalidArgumentError("--accept_burst: does nothing without --accept_rate");
+    }
     settings.sockets.addresses_given = flags.given("listen");
     settings.connections_given = flags.given("max_connections");
     return Serve(program, settings);

@@ -146,12 +146,14 @@ TEST(EchoBinaryTest, BadFlagsAreRefusedInOneLine) {
   ExpectRefused({"--drain_timeout=-1s"}, "--drain_timeout=-1s", "0 or more");
   ExpectRefused({"--listen"}, "--listen", "needs a value");
   ExpectRefused({"--no_such_flag"}, "--no_such_flag", "no such flag");
+  ExpectRefused({"--help=1"}, "--help=1", "stands alone");
   ExpectRefused({"stray"}, "stray", "unexpected argument");
 }
 
 TEST(EchoBinaryTest, BadProtectionsAreRefusedInOneLine) {
   ExpectRefused({"--progress=fast"}, "--progress=fast", "none of off, lenient and strict");
   ExpectRefused({"--accept_rate=nan"}, "--accept_rate=nan", "must be a number from 0 to");
+  ExpectRefused({"--accept_burst=5"}, "--accept_burst", "without --accept_rate");
   ExpectRefused({"--deny=10.0.0.0/33"}, "--deny=10.0.0.0/33", "10.0.0.0/33");
   ExpectRefused({"--allow="}, "--allow=", "must not be empty");
   ExpectRefused({"--allow=host"}, "--allow=host", "not an IP address");
@@ -274,6 +276,12 @@ TEST(EchoBinaryTest, WarningsOfTheStartAreToldToo) {
   Server server({"--listen=127.0.0.1:0", "--max_connections=9999999"});
   server.NextAddress();
   EXPECT_TRUE(server.process().WaitForError("are not enough for 9999999 connections"));
+}
+
+TEST(EchoBinaryTest, OneIsSaidAsOne) {
+  Server server({"--listen=127.0.0.1:0", "--threads=1", "--max_connections=1"});
+  server.NextAddress();
+  EXPECT_TRUE(server.process().WaitForError("1 worker loop on epoll, 1 connection and "));
 }
 
 TEST(EchoBinaryTest, IdleConnectionsAreHalfClosedInADrain) {

@@ -204,6 +204,7 @@ absl::Status FlagSet::ParseOne(absl::Span<const absl::string_view>& arguments) {
   absl::string_view text;
   if (equals != name.npos) text = name.substr(equals + 1);
   name = name.substr(0, equals);
+  if (name == "help") return absl::InvalidArgumentError(absl::StrCat(argument, ": stands alone"));
   Flag* const flag = Find(name);
   if (flag == nullptr) {
     return absl::InvalidArgumentError(absl::StrCat("--", name, ": no such flag; see --help"));

@@ -129,6 +129,8 @@ TEST_F(FlagSetTest, ErrorsNameTheFlagItsValueAndTheReason) {
       {"--threads", "--threads: needs a value: --threads=N"},
       {"--nonsense", "--nonsense: no such flag; see --help"},
       {"--nonsense=1", "--nonsense: no such flag; see --help"},
+      {"--help=1", "--help=1: stands alone"},
+      {"--help=", "--help=: stands alone"},
       {"-threads=1", "unexpected argument \"-threads=1\"; see --help"},
       {"stray", "unexpected argument \"stray\"; see --help"},
   };
