@@ -2,6 +2,7 @@
 #include "net/acceptor.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,7 +12,9 @@
 
 #include "absl/log/log.h"
 #include "absl/memory/memory.h"
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "base/status_macros.h"
 
 namespace millrace {
@@ -40,6 +43,17 @@ void RemoveStaleFile(const SocketAddress& address) {
   if (!probe.ok() || !absl::IsUnavailable(probe->Connect(address).status())) file.Leave();
 }
 
+// bind(2) calls all of these "Address already in use".
+absl::Status ExplainFile(const SocketAddress& address, absl::Status why) {
+  const std::string path(address.unix_path());
+  struct stat info;
+  if (path.empty() || path[0] == '@' || lstat(path.c_str(), &info) != 0) return why;
+  if (S_ISSOCK(info.st_mode)) return why;
+  const absl::string_view what =
+      S_ISDIR(info.st_mode) ? "is a directory" : "is a file that is not a socket; it is left alone";
+  return absl::Status(why.code(), absl::StrCat(address, ": ", what));
+}
+
 absl::Status Configure(Socket& socket, const SocketAddress& address, const ListenOptions& options) {
   if (address.is_unix()) return absl::OkStatus();
   MILLRACE_RETURN_IF_ERROR(socket.SetReuseAddress());
@@ -59,7 +73,8 @@ absl::StatusOr<Socket> ListenAt(const SocketAddress& address, const ListenOption
   RemoveStaleFile(address);
   MILLRACE_ASSIGN_OR_RETURN(Socket socket, Socket::CreateFor(address));
   MILLRACE_RETURN_IF_ERROR(Configure(socket, address, options));
-  MILLRACE_RETURN_IF_ERROR(socket.Bind(address));
+  const absl::Status bound = socket.Bind(address);
+  if (!bound.ok()) return ExplainFile(address, bound);
   const absl::Status status = socket.Listen(options.backlog);
   if (status.ok()) return socket;
   return absl::Status(status.code(), absl::StrCat(address, ": ", status.message()));
@@ -155,14 +170,14 @@ bool Acceptor::Failed(int error) {
   errors_in_a_row_ = std::min(errors_in_a_row_ + 1, kAcceptErrorsInARowMax);
   const bool stays = errors_in_a_row_ == kAcceptErrorsInARowMax;
   if (IsExhaustion(error) || IsHopeless(error) || stays) Rest(error);
-  if (on_error_) on_error_(absl::ErrnoToStatus(error, "accept at " + address_.ToString()));
+  if (on_error_) on_error_(absl::ErrnoToStatus(error, absl::StrCat("accept at ", address_)));
   return true;
 }
 
 void Acceptor::Rest(int error) {
   counters_.rests.Increment();
   if (error == EMFILE || error == ENFILE) RefuseSome();
-  LOG_EVERY_N_SEC(WARNING, 5) << "accept at " << address_.ToString() << ": " << strerror(error)
+  LOG_EVERY_N_SEC(WARNING, 5) << "accept at " << address_ << ": " << strerror(error)
                               << "; resting for " << kAcceptRetryDelay << " (rest "
                               << counters_.rests.value() << ", " << counters_.refused.value()
                               << " connections turned away)";
@@ -201,7 +216,7 @@ void Acceptor::UpdateInterest() {
   if (!listener_.valid()) return;
   const absl::Status status = registration_.SetInterest(may_accept() ? Io::kRead : Io::kNone);
   if (status.ok()) return;
-  LOG_EVERY_N_SEC(ERROR, 5) << "accept at " << address_.ToString() << ": " << status;
+  LOG_EVERY_N_SEC(ERROR, 5) << "accept at " << address_ << ": " << status;
   rest_timer_.Arm(kAcceptRetryDelay);  // The poller found no memory: later, then.
 }
 

@@ -43,7 +43,8 @@ struct ListenOptions {
 };
 
 // A listening socket for `address`, ready for Acceptor::Adopt(). A Unix socket's file that nobody
-// listens at any more is replaced. Fails as bind(2) and listen(2) do, naming the address.
+// listens at any more is replaced. Fails as bind(2) and listen(2) do, naming the address, and what
+// is there if it is another kind of file.
 absl::StatusOr<Socket> ListenAt(const SocketAddress& address, const ListenOptions& options);
 
 // Sets what accepted connections inherit: on a listener that somebody else made, who may not have.

@@ -62,8 +62,7 @@ void Connector::OnTimer() {
 }
 
 absl::Status Connector::Failure(const absl::Status& why) const {
-  return absl::Status(why.code(),
-                      absl::StrCat("connect ", address_.ToString(), ": ", why.message()));
+  return absl::Status(why.code(), absl::StrCat("connect ", address_, ": ", why.message()));
 }
 
 void Connector::End(absl::StatusOr<Socket> result) {

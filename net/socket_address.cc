@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "base/utf8.h"
 
 namespace millrace {
 namespace {
@@ -25,8 +26,33 @@ namespace {
 constexpr socklen_t kUnixHeaderBytes = offsetof(sockaddr_un, sun_path);
 static_assert(SocketAddress::kUnixPathBytesMax == sizeof(sockaddr_un::sun_path) - 1);
 
+// Controls are below a space, DEL, and U+0080 to U+009F, of which each begins with the byte 0xc2.
+bool IsPrintable(unsigned char byte, unsigned char before, bool is_utf8) {
+  if (byte < 0x80) return absl::ascii_isprint(byte);
+  return is_utf8 && (before != 0xc2 || byte >= 0xa0);
+}
+
+std::string Printable(absl::string_view text) {
+  constexpr absl::string_view kHex = "0123456789abcdef";
+  const bool is_utf8 = IsValidUtf8(text);
+  std::string printable;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const unsigned char before = i == 0 ? '\0' : text[i - 1];
+    const unsigned char after = i + 1 == text.size() ? '\0' : text[i + 1];
+    const bool begins_control = byte == 0xc2 && after < 0xa0;
+    if (IsPrintable(byte, before, is_utf8) && !begins_control) {
+      printable += text[i];
+    } else {
+      absl::StrAppend(&printable, "\\x", kHex.substr(byte / 16, 1), kHex.substr(byte % 16, 1));
+    }
+  }
+  return printable;
+}
+
 absl::Status Wrong(absl::string_view text, absl::string_view why) {
-  return absl::InvalidArgumentError(absl::StrCat("address \"", text, "\": ", why));
+  return absl::InvalidArgumentError(
+      absl::StrCat("address \"", Printable(text), "\": ", Printable(why)));
 }
 
 // Digits and nothing else. SimpleAtoi alone would also take a sign and spaces.
@@ -230,6 +256,10 @@ std::string SocketAddress::ToString() const {
   }
   return absl::StrCat("[", IpToString(AF_INET6, &ip_), scope_ == 0 ? "" : "%",
                       scope_ == 0 ? "" : ScopeToString(scope_), "]:", port_);
+}
+
+std::string SocketAddress::ToPrintable() const {
+  return is_unix() ? Printable(ToString()) : ToString();
 }
 
 int SocketAddress::family() const {

@@ -64,6 +64,10 @@ class SocketAddress {
 
   // The text that Parse() reads as an equal address; `unix:` for an unnamed Unix socket.
   std::string ToString() const;
+  // For people, as StrCat() and streams write it: the same, but bytes of a Unix socket's name that
+  // are not printable UTF-8 look like \x1b. A peer chooses its name, and the log is read in a
+  // terminal.
+  std::string ToPrintable() const;
 
   // AF_INET, AF_INET6 (also for "any") or AF_UNIX.
   int family() const;
@@ -90,7 +94,7 @@ class SocketAddress {
   }
   template <typename Sink>
   friend void AbslStringify(Sink& sink, const SocketAddress& address) {
-    sink.Append(address.ToString());
+    sink.Append(address.ToPrintable());
   }
 
  private:

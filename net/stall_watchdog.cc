@@ -50,7 +50,7 @@ std::string WhatItDoes(const TurnDescription& turn) {
   const auto* peer = reinterpret_cast<const sockaddr*>(&turn.who.peer);
   const absl::StatusOr<SocketAddress> address =
       SocketAddress::FromSockaddr(peer, turn.who.peer_bytes);
-  if (address.ok()) absl::StrAppend(&text, ", peer ", address->ToString());
+  if (address.ok()) absl::StrAppend(&text, ", peer ", *address);
   return text;
 }
 

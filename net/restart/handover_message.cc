@@ -49,7 +49,7 @@ std::string EncodeListeners(const std::vector<AnnouncedListener>& listeners) {
   CHECK_LE(listeners.size(), static_cast<size_t>(kListenersMax));
   std::string text = absl::StrCat(kTitle, listeners.size(), "\n");
   for (const AnnouncedListener& each : listeners) {
-    absl::StrAppend(&text, each.lent ? kLent : kMade, each.address, "\n");
+    absl::StrAppend(&text, each.lent ? kLent : kMade, each.address.ToString(), "\n");
   }
   CHECK_LE(text.size(), kHandoverMessageBytesMax);
   return text;

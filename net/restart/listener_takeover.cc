@@ -109,7 +109,7 @@ absl::Status ListenerTakeover::Adopt(const std::vector<AnnouncedListener>& annou
   }
   MILLRACE_ASSIGN_OR_RETURN(offer_, AdoptListening(std::move(descriptors[0]), "the offer"));
   for (size_t i = 0; i < announced.size(); ++i) {
-    const std::string name = announced[i].address.ToString();
+    const std::string name = announced[i].address.ToPrintable();
     MILLRACE_ASSIGN_OR_RETURN(Socket socket, AdoptListening(std::move(descriptors[i + 1]), name));
     MILLRACE_ASSIGN_OR_RETURN(const SocketAddress real, socket.LocalAddress());
     if (real != announced[i].address) {

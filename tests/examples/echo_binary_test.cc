@@ -170,6 +170,24 @@ TEST(EchoBinaryTest, BadAddressesAreRefusedInOneLine) {
                 "No such file or directory");
 }
 
+TEST(EchoBinaryTest, WhatIsNoSocketIsCalledWhatItIs) {
+  ExpectRefused({"--listen=unix:/tmp"}, "unix:/tmp", ": is a directory");
+  ExpectRefused({"--listen=unix:/proc/self/exe"}, "unix:/proc/self/exe", "is not a socket");
+}
+
+TEST(EchoBinaryTest, APathIsPrintedSoThatATerminalDoesNotObeyIt) {
+  std::string folder = "/tmp/echo_binary_test.XXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  {
+    Server server({absl::StrCat("--listen=unix:", folder, "/a\x1b[2J\n")});
+    EXPECT_EQ(server.process().ReadLine(),
+              absl::StrCat("listening on unix:", folder, "/a\\x1b[2J\\x0a"));
+    server.process().Signal(SIGTERM);
+    EXPECT_EQ(server.process().Wait().exit_code, 0);
+  }
+  EXPECT_EQ(rmdir(folder.c_str()), 0);
+}
+
 TEST(EchoBinaryTest, APortInUseIsRefusedAndNothingIsAnnounced) {
   Server server({"--listen=127.0.0.1:0"});
   const std::string taken = server.NextAddress().ToString();

@@ -360,8 +360,15 @@ TEST_F(UnixAcceptorTest, DoesNotTouchAFileThatIsNoSocket) {
   FILE* file = fopen(path.c_str(), "w");
   ASSERT_NE(file, nullptr);
   fclose(file);
-  EXPECT_FALSE(Acceptor::Listen(*loop_, address_, {}, Collect()).ok());
+  const auto refused = Acceptor::Listen(*loop_, address_, {}, Collect());
+  EXPECT_EQ(refused.status().message(),
+            absl::StrCat("unix:", path, ": is a file that is not a socket; it is left alone"));
   EXPECT_TRUE(FileIsThere());
+}
+
+TEST_F(UnixAcceptorTest, ADirectoryIsCalledOne) {
+  const auto refused = Acceptor::Listen(*loop_, SocketAddress::Unix(folder_), {}, Collect());
+  EXPECT_EQ(refused.status().message(), absl::StrCat("unix:", folder_, ": is a directory"));
 }
 
 TEST_F(UnixAcceptorTest, LeavesAFileThatIsSomebodyElsesByNow) {

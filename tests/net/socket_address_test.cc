@@ -11,7 +11,9 @@
 
 #include "absl/hash/hash_testing.h"
 #include "absl/status/status.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -19,6 +21,7 @@ namespace millrace {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 SocketAddress Parsed(absl::string_view text) {
   absl::StatusOr<SocketAddress> address = SocketAddress::Parse(text);
@@ -49,6 +52,27 @@ TEST(SocketAddressTest, EveryFormIsWrittenAsItWasRead) {
         "unix:@abstract", "unix:/with:colon", "unix:/with space, and comma"}) {
     EXPECT_EQ(Parsed(text).ToString(), text);
   }
+}
+
+// It may be what a peer has chosen, and is shown in terminals.
+TEST(SocketAddressTest, WhatIsNotPrintableIsShownByItsNumber) {
+  const struct {
+    absl::string_view path, shown;
+  } cases[] = {
+      {"/it's \"a\\b\"", "/it's \"a\\b\""},
+      {"/caf\u00e9 \u4e16", "/caf\u00e9 \u4e16"},
+      {"/a\x1b[2J\n\x7f", "/a\\x1b[2J\\x0a\\x7f"},
+      {"/\u00a0\u009b1m", "/\u00a0\\xc2\\x9b1m"},
+      {"/caf\xe9", "/caf\\xe9"},
+      {absl::string_view("@a\0b", 4), "@a\\x00b"},
+  };
+  for (const auto& [path, shown] : cases) {
+    const SocketAddress address = SocketAddress::Parse(absl::StrCat("unix:", path)).value();
+    EXPECT_EQ(absl::StrCat(address), absl::StrCat("unix:", shown));
+    EXPECT_EQ(address.ToString(), absl::StrCat("unix:", path)) << "exact, to be read again";
+  }
+  const absl::Status wrong = SocketAddress::Parse("\x1b[2J:x").status();
+  EXPECT_THAT(std::string(wrong.message()), Not(HasSubstr("\x1b")));
 }
 
 TEST(SocketAddressTest, PartsComeOutAsTheyWentIn) {
@@ -132,12 +156,14 @@ TEST(SocketAddressTest, ErrorsNameTheTextAndWhatIsWrongWithIt) {
       {"unix:/" + std::string(107, 'x'), "the path has 108 bytes, and 107 are the most"},
       {"unix:@" + std::string(107, 'x'), "the path has 108 bytes"},
       {std::string("127.0.0.1\0x:80", 14), "NUL"},
-      {std::string("unix:/a\0b", 9), "NUL"},
+      {std::string("unix:/a\0z", 9), "NUL"},
   };
   for (const auto& [text, why] : kCases) {
     const absl::Status status = SocketAddress::Parse(text).status();
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << text << ": " << status;
-    EXPECT_THAT(status.message(), HasSubstr(absl::StrCat("address \"", text, "\": "))) << text;
+    EXPECT_THAT(status.message(),
+                HasSubstr(absl::StrCat("address \"", absl::CHexEscape(text), "\": ")))
+        << text;
     EXPECT_THAT(status.message(), HasSubstr(why)) << text;
   }
 }

@@ -53,7 +53,7 @@ void AddName(FlagSet& flags, absl::string_view flag, absl::string_view value_nam
 void AddFlags(FlagSet& flags, ChatLink::Options& options) {
   flags.Add({.name = "connect",
              .value = "ADDRESS",
-             .initial = options.address.ToString(),
+             .initial = options.address.ToPrintable(),
              .help = "the server: 127.0.0.1:7008, [::1]:7008 or unix:/path.sock",
              .read = [&options](absl::string_view text) {
                MILLRACE_ASSIGN_OR_RETURN(options.address, SocketAddress::Parse(text));

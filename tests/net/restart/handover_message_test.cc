@@ -41,6 +41,11 @@ TEST(HandoverMessageTest, IsReadAsItWasWritten) {
   EXPECT_EQ(DecodeListeners(EncodeListeners({})).value(), std::vector<AnnouncedListener>());
 }
 
+TEST(HandoverMessageTest, PathsAreExact) {
+  const std::vector<AnnouncedListener> odd = {{.address = SocketAddress::Unix("/a\x1b\\x1b")}};
+  EXPECT_EQ(DecodeListeners(EncodeListeners(odd)).value(), odd);
+}
+
 TEST(HandoverMessageTest, EveryPartOfItIsUnfinished) {
   const std::string text = EncodeListeners(Two());
   for (size_t bytes = 0; bytes < text.size(); ++bytes) {
