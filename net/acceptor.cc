@@ -30,7 +30,7 @@ bool IsExhaustion(int error) {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-// The socket is no listener, or none any more. It will not get better, but spinning would not help.
+// The socket is no listener, or none any more: waiting does not help.
 bool IsHopeless(int error) { return error == EBADF || error == EINVAL || error == ENOTSOCK; }
 
 // A server that was killed leaves its file behind, and bind(2) would refuse for ever. Connecting
@@ -133,7 +133,8 @@ bool Acceptor::may_accept() const { return listener_.valid() && !paused_ && !res
 
 void Acceptor::OnIo(Io) {
   int accepted = 0;
-  while (accepted < batch_ && may_accept() && (!ask_first_ || ask_first_()) && AcceptOne()) {
+  while (accepted < batch_ && may_accept() && (!ask_first_ || ask_first_()) &&
+         AcceptOne(accepted == 0)) {
     ++accepted;
   }
   AdaptBatch(accepted);
@@ -152,26 +153,63 @@ void Acceptor::AdaptBatch(int accepted) {
 }
 
 // False if there is no sense in another try this turn.
-bool Acceptor::AcceptOne() {
+bool Acceptor::AcceptOne(bool was_woken) {
   Socket::Accepted accepted = listener_.Accept();
+  if (accepted.error == EAGAIN || accepted.error == EWOULDBLOCK) return FoundNobody(was_woken);
   if (!accepted.socket.valid()) return Failed(accepted.error);
   errors_in_a_row_ = 0;
+  listened_again_ = false;
   counters_.accepted.Increment();
   on_accept_(std::move(accepted.socket), accepted.peer);
   return true;
 }
 
+// A wake-up for nobody is rare: another process that shares the socket was faster, or the socket is
+// a Unix one that was shut down, of which accept(2) says no more, and which would wake us for ever.
+bool Acceptor::FoundNobody(bool was_woken) {
+  errors_in_a_row_ = 0;
+  return was_woken && listener_.IsShutDown() && Failed(EINVAL);
+}
+
 bool Acceptor::Failed(int error) {
-  if (error == EAGAIN || error == EWOULDBLOCK) {
-    errors_in_a_row_ = 0;
-    return false;
-  }
   counters_.errors.Increment();
   errors_in_a_row_ = std::min(errors_in_a_row_ + 1, kAcceptErrorsInARowMax);
   const bool stays = errors_in_a_row_ == kAcceptErrorsInARowMax;
-  if (IsExhaustion(error) || IsHopeless(error) || stays) Rest(error);
   if (on_error_) on_error_(absl::ErrnoToStatus(error, absl::StrCat("accept at ", address_)));
+  // The last one may also be about a peer.
+  if (IsHopeless(error) || (stays && error == EOPNOTSUPP)) return !IsNoListener(error);
+  if (IsExhaustion(error) || stays) Rest(error);
   return true;
+}
+
+// True if that is the end of it.
+bool Acceptor::IsNoListener(int error) {
+  if (ListenAgain()) {
+    LOG_EVERY_N_SEC(WARNING, 5) << "accept at " << address_ << ": " << strerror(error)
+                                << "; somebody has shut the socket down, and it listens again";
+    return false;
+  }
+  counters_.failed.Increment();
+  LOG(ERROR) << "accept at " << address_ << ": " << strerror(error)
+             << "; the socket is no listener any more, and is closed";
+  StopListening();
+  if (on_failed_) on_failed_(absl::ErrnoToStatus(error, absl::StrCat("accept at ", address_)));
+  return true;
+}
+
+// Linux lets a TCP socket listen again, and a Unix one not, though listen(2) says that it does.
+// Once between two connections, so that two who disagree do not go on for ever.
+bool Acceptor::ListenAgain() {
+  if (std::exchange(listened_again_, true)) return false;
+  // If the kernel chose the port, it is lost, and may be somebody else's by now. One that still has
+  // its port cannot be bound again, and need not.
+  if (!address_.is_unix()) {
+    const absl::Status bound = listener_.Bind(address_);
+    if (bound.code() == absl::ErrnoToStatusCode(EADDRINUSE)) return false;
+  }
+  if (!listener_.Listen(kListenBacklog).ok() || listener_.IsShutDown()) return false;
+  const absl::StatusOr<SocketAddress> address = listener_.LocalAddress();
+  return address.ok() && *address == address_;
 }
 
 void Acceptor::Rest(int error) {

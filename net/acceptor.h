@@ -9,7 +9,9 @@
 // Nothing that a peer or an exhausted machine does ends it. What accept(2) calls an error of the
 // one connection is counted and passed over. Out of descriptors or memory, it turns away some of
 // those who wait (an old trick: it keeps one descriptor in reserve to accept and reset them with),
-// rests for kAcceptRetryDelay, and tries again; the log hears of it once in a while.
+// rests for kAcceptRetryDelay, and tries again; the log hears of it once in a while. Only one thing
+// ends it: that its socket is no listener any more, for somebody who has a copy of it called
+// shutdown(2). It tries once to listen again, which TCP allows, and else stops for good.
 
 #ifndef MILLRACE_NET_ACCEPTOR_H_
 #define MILLRACE_NET_ACCEPTOR_H_
@@ -56,6 +58,7 @@ struct AcceptCounters {
   Counter errors;   // Connections that were gone before we took them, and the like.
   Counter rests;    // Times it found no descriptor or memory left.
   Counter refused;  // Turned away then.
+  Counter failed;   // Listeners that were shut down, and could not be made to listen again.
   // By AcceptorGroup. Refused ones were accepted first, and count as that, too.
   Counter refused_denied, refused_peer_full, refused_full;
   Counter pauses_full, pauses_listener_full, pauses_rate;  // Times a listener began to wait.
@@ -89,6 +92,9 @@ class Acceptor final : public IoHandler {
   // Hears of each failed accept(2), after it was counted. Must not destroy the acceptor.
   void set_on_error(OnError on_error) LOOP_ONLY { on_error_ = std::move(on_error); }
 
+  // Hears that it has stopped for good. Must not destroy the acceptor.
+  void set_on_failed(OnError on_failed) LOOP_ONLY { on_failed_ = std::move(on_failed); }
+
   // Asked before each accept(2). Should it say no, it also pauses the acceptor, or that would spin.
   void set_may_accept(MayAccept may_accept) LOOP_ONLY { ask_first_ = std::move(may_accept); }
 
@@ -106,8 +112,11 @@ class Acceptor final : public IoHandler {
 
   void OnIo(Io ready) override LOOP_ONLY;
   bool may_accept() const LOOP_ONLY;
-  bool AcceptOne() LOOP_ONLY;
+  bool AcceptOne(bool was_woken) LOOP_ONLY;
   bool Failed(int error) LOOP_ONLY;
+  bool FoundNobody(bool was_woken) LOOP_ONLY;
+  bool IsNoListener(int error) LOOP_ONLY;
+  bool ListenAgain() LOOP_ONLY;
   void AdaptBatch(int accepted) LOOP_ONLY;
   void Rest(int error) LOOP_ONLY;
   void RefuseSome() LOOP_ONLY;
@@ -118,6 +127,7 @@ class Acceptor final : public IoHandler {
   SocketFile file_;
   OnAccept on_accept_;
   OnError on_error_;
+  OnError on_failed_;
   MayAccept ask_first_;
   Registration registration_;
   UniqueFd reserve_;
@@ -126,6 +136,7 @@ class Acceptor final : public IoHandler {
   int full_batches_ = 0;  // How many in a row found somebody with every try.
   int errors_in_a_row_ = 0;
   bool paused_ = false;
+  bool listened_again_ = false;  // And nobody has come by it since.
   AcceptCounters own_counters_;
   AcceptCounters& counters_;
 };

@@ -39,6 +39,9 @@ absl::Status AcceptorGroup::Add(Socket listener, SocketFile file, uint16_t numbe
     AssertOnLoop();
     return MayAccept(door);
   });
+  door.acceptor->set_on_failed([this, &door](const absl::Status& why) {
+    if (on_failed_) on_failed_(door.acceptor->address(), why);
+  });
   return absl::OkStatus();
 }
 

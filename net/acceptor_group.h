@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -31,11 +32,16 @@ class AcceptorGroup {
  public:
   using OnRoom = absl::AnyInvocable<void(Admission::Room room)>;
 
+  using OnFailed = absl::AnyInvocable<void(const SocketAddress& address, const absl::Status& why)>;
+
   // `on_room` hears of what a refused connection gave back.
   AcceptorGroup(EventLoop& loop, Admission& admission, AcceptCounters& counters,
                 OnRoom on_room) LOOP_ONLY;
   AcceptorGroup(const AcceptorGroup&) = delete;
   AcceptorGroup& operator=(const AcceptorGroup&) = delete;
+
+  // Hears of each listener that has stopped for good. Must not destroy the group.
+  void set_on_failed(OnFailed on_failed) LOOP_ONLY { on_failed_ = std::move(on_failed); }
 
   // Accepts at `listener`, the server's with this number. `on_admitted` gets those who are let in:
   // they have entered, so they must leave.
@@ -67,6 +73,7 @@ class AcceptorGroup {
   Admission& admission_;
   AcceptCounters& counters_;
   OnRoom on_room_;
+  OnFailed on_failed_;
   Timer rate_timer_;
   std::vector<std::unique_ptr<Door>> doors_;
 };

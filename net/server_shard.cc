@@ -39,6 +39,7 @@ ServerShard::ServerShard(EventLoop& loop, const Plan& plan, Counters& counters, 
         CutOff(absl::DeadlineExceededError("the server's drain timeout is over"),
                CloseCause::kDrainTimeout);
       }) {
+  acceptors_.set_on_failed(std::move(listeners_.on_listener_failed));
   table_.set_on_end([this](const ConnectionTable::End& end) {
     AssertOnLoop();
     GiveUp(end.peer, end.listener);

@@ -55,6 +55,7 @@ class ServerShard final : public Deferred {
     AcceptorGroup::OnRoom on_room = {};  // An end has made room that acceptors wait for.
     // Once: no connection is left, and none will come.
     absl::AnyInvocable<void(const DrainReport& report)> on_drained = {};
+    AcceptorGroup::OnFailed on_listener_failed = {};
     absl::AnyInvocable<void()> on_destroyed = {};  // When its connections are destroyed, too.
   };
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/sendfile.h>
@@ -141,6 +142,12 @@ absl::Status Socket::Bind(const SocketAddress& address) {
 
 absl::Status Socket::Listen(int backlog) {
   return listen(fd(), backlog) == 0 ? absl::OkStatus() : absl::ErrnoToStatus(errno, "listen");
+}
+
+bool Socket::IsShutDown() const {
+  pollfd one = {.fd = fd(), .events = POLLRDHUP, .revents = 0};
+  return RetryOnSignal([&] { return poll(&one, 1, 0); }) == 1 &&
+         (one.revents & (POLLHUP | POLLRDHUP)) != 0;
 }
 
 Socket::Accepted Socket::Accept() {

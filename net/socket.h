@@ -74,6 +74,9 @@ class Socket {
   // error.
   absl::Status Bind(const SocketAddress& address);
   absl::Status Listen(int backlog);
+  // Somebody has called shutdown(2) on this listener, perhaps in another process that has a copy.
+  // Accept() alone does not tell: of a Unix one it says that nobody waits.
+  bool IsShutDown() const;
   // Takes one waiting connection, non-blocking and close-on-exec. TCP options set on the listener
   // before are inherited by it. Never logs, never fails the process: the caller looks at `error`.
   Accepted Accept();

@@ -51,6 +51,7 @@ class TcpServer::Control final : public IoHandler {
   void Drain(const DrainOptions& options, DrainDone done) LOOP_ONLY;
   void OnShardDrained(size_t index, const DrainReport& report) LOOP_ONLY;
   void ResumeAccepting(Admission::Room room) LOOP_ONLY;
+  void OnListenerFailed(const SocketAddress& address, const absl::Status& why) LOOP_ONLY;
   // The server is going: no post finds this any more.
   void Forget() LOOP_ONLY { name_ = Registration(); }
 
@@ -94,6 +95,12 @@ void TcpServer::Control::TellIfDone() {
       std::move(done)(report);
     });
   }
+}
+
+// The callback may destroy the server, and this with it at the end of the turn.
+void TcpServer::Control::OnListenerFailed(const SocketAddress& address, const absl::Status& why) {
+  const ListenerFailure failure = {address, why, --server_.listeners_};
+  if (server_.options_.on_listener_failed) server_.options_.on_listener_failed(failure);
 }
 
 void TcpServer::Control::ResumeAccepting(Admission::Room room) {
@@ -154,6 +161,14 @@ std::unique_ptr<ServerShard> TcpServer::MakeShard(EventLoop& loop, size_t index)
             Control::Reach(main, token, [index, report](Control& control) {
               AssertOnLoop();
               control.OnShardDrained(index, report);
+            });
+          },
+      .on_listener_failed =
+          [main = main_ref_, token = control_->token()](const SocketAddress& address,
+                                                        const absl::Status& why) {
+            Control::Reach(main, token, [address, why](Control& control) {
+              AssertOnLoop();
+              control.OnListenerFailed(address, why);
             });
           },
   };
@@ -231,6 +246,7 @@ absl::Status TcpServer::ListenOnOne(Socket listener, SocketFile file) {
   if (parts_.size() == 2) {
     return ListenOnWorker(parts_[1], std::move(listener), std::move(file), number);
   }
+  ++listeners_;
   return parts_[0].shard->acceptors().Add(std::move(listener), std::move(file), number,
                                           [this, number](Socket socket, const SocketAddress& peer) {
                                             AssertOnLoop();
@@ -256,6 +272,7 @@ absl::Status TcpServer::ListenOnWorkers(const SocketAddress& address) {
 absl::Status TcpServer::ListenOnWorker(Part& part, Socket listener, SocketFile file,
                                        uint16_t number) {
   ServerShard& shard = *part.shard;
+  ++listeners_;
   return Ask(part, [&](EventLoop&) {
     AssertOnLoop();
     return shard.acceptors().Add(std::move(listener), std::move(file), number,
@@ -342,6 +359,7 @@ TcpServer::Stats TcpServer::stats() const {
     stats.pauses_full += accepting.pauses_full.value();
     stats.pauses_listener_full += accepting.pauses_listener_full.value();
     stats.pauses_rate += accepting.pauses_rate.value();
+    stats.listeners_failed += accepting.failed.value();
     stats.opened += connections.opened.value();
     stats.closed += connections.closed.value();
     stats.closed_on_error += connections.closed_on_error.value();

@@ -64,6 +64,13 @@ class TcpServer {
                     // come and go; the kernel spreads them by hash. TCP only.
   };
 
+  // Nobody can connect there any more.
+  struct ListenerFailure {
+    SocketAddress address;
+    absl::Status why;
+    int listeners_left = 0;  // That still listen.
+  };
+
   struct Options {
     std::vector<SocketAddress> addresses = {};  // Port 0: the kernel chooses; see addresses().
     // These listen already, non-blocking: adopted. Files of Unix ones are left to whoever made
@@ -81,6 +88,9 @@ class TcpServer {
     int connections_max = kConnectionsMax;
     AdmissionOptions admission = {};  // Who may come, how many, and how fast.
     Accepting accepting = Accepting::kOnMainLoop;
+    // Called on the main loop for each listener that has stopped for good, since somebody shut it
+    // down: see Acceptor. It may destroy the server. Empty: the log and stats() tell of it.
+    absl::AnyInvocable<void(const ListenerFailure& failure)> on_listener_failed = {};
   };
 
   // Listens when it returns. Without `workers` the main loop does all. Both must outlive the
@@ -122,6 +132,7 @@ class TcpServer {
     // Times that a listener paused: for connections_max, connections_per_listener_max, and the
     // accept rate.
     int64_t pauses_full = 0, pauses_listener_full = 0, pauses_rate = 0;
+    int64_t listeners_failed = 0;  // Shut down by somebody, and closed for good.
     int64_t opened = 0, closed = 0, closed_on_error = 0, failed_to_open = 0;
     int64_t bytes_read = 0, bytes_written = 0;
     // Of connections with rate limits; and how often they had to wait.
@@ -179,6 +190,7 @@ class TcpServer {
   std::vector<SocketAddress> addresses_;
   std::vector<Part> parts_;  // The main loop's, then the workers'. Does not change once started.
   size_t next_worker_ = 0;
+  int listeners_ = 0;  // Less those that have failed.
   std::unique_ptr<Control> control_;
 
   // Those on workers, and one for this: who takes it to zero tells.

@@ -44,8 +44,8 @@ void ActivityLog::TellNow() {
             << stats.refused << " without a descriptor, " << stats.accept_errors
             << " errors of accept; " << stats.pauses_full << " pauses at the cap, "
             << stats.pauses_listener_full << " at a listener's, " << stats.pauses_rate
-            << " for the accept rate, " << stats.accept_rests
-            << " rests; ended: " << EndsByCause(stats);
+            << " for the accept rate, " << stats.accept_rests << " rests, "
+            << stats.listeners_failed << " listeners failed; ended: " << EndsByCause(stats);
   const MemoryBudget::Stats memory = budget_.stats();
   LOG(INFO) << program_ << ": " << memory.total_bytes << " bytes buffered (" << memory.peak_bytes
             << " at most so far) of " << budget_.limit_bytes() << "; readings stopped for that "

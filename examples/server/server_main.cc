@@ -83,6 +83,19 @@ class Steward {
     Drain(absl::StrCat("process ", successor, " has taken over"));
   }
 
+  // The log has it already. Without any, this must end, so that whoever watches it starts another.
+  void OnListenerFailed(const TcpServer::ListenerFailure& failure) LOOP_ONLY {
+    if (failure.listeners_left > 0 || draining_) return;
+    end_ = absl::Status(failure.why.code(),
+                        absl::StrCat(failure.why.message(), ": nobody can connect any more"));
+    manager_.Tell("STOPPING=1\nSTATUS=draining, for nobody can connect any more");
+    succession_->End();
+    Drain(end_.message());
+  }
+
+  // What the program has to say when the main loop has ended.
+  const absl::Status& end() const { return end_; }
+
  private:
   void Drain(absl::string_view why) LOOP_ONLY {
     draining_ = true;
@@ -104,6 +117,7 @@ class Steward {
   ActivityLog* activity_ = nullptr;
   bool signalled_ = false;
   bool draining_ = false;
+  absl::Status end_;
 };
 
 // nohup(1) does that, and then a terminal's end is nothing to us.
@@ -174,17 +188,22 @@ absl::StatusOr<std::unique_ptr<TcpServer>> StartServer(EventLoop& main,
                                                        EventLoopThreadPool& workers,
                                                        ServerProgram& program,
                                                        const ServerSettings& settings,
-                                                       Succession& succession) {
+                                                       Succession& succession, Steward& steward) {
   AssertOnLoop();
   MILLRACE_RETURN_IF_ERROR(succession.Listen());
   MILLRACE_ASSIGN_OR_RETURN(std::vector<Socket> listeners, succession.Copies());
-  return TcpServer::Start(main, &workers,
-                          {.listeners = std::move(listeners),
-                           .handler = std::move(program.handler),
-                           .limits = program.limits,
-                           .memory_budget = settings.memory_budget,
-                           .connections_max = program.connections_max,
-                           .admission = settings.admission});
+  return TcpServer::Start(
+      main, &workers,
+      {.listeners = std::move(listeners),
+       .handler = std::move(program.handler),
+       .limits = program.limits,
+       .memory_budget = settings.memory_budget,
+       .connections_max = program.connections_max,
+       .admission = settings.admission,
+       .on_listener_failed = [&steward](const TcpServer::ListenerFailure& failure) {
+         AssertOnLoop();
+         steward.OnListenerFailed(failure);
+       }});
 }
 
 // Null if nobody is to watch.
@@ -238,7 +257,7 @@ absl::Status Serve(ServerProgram& program, const ServerSettings& settings) {
   }
   Succession succession(*main, settings.sockets, std::move(inherited));
   MILLRACE_ASSIGN_OR_RETURN(std::unique_ptr<TcpServer> server,
-                            StartServer(*main, *workers, program, settings, succession));
+                            StartServer(*main, *workers, program, settings, succession, *steward));
   ActivityLog activity(program.name, *main, *workers, *server, *settings.memory_budget);
   steward->set_server(*server, succession, activity);
   MILLRACE_RETURN_IF_ERROR(succession.Begin([&](pid_t successor) {
@@ -251,7 +270,7 @@ absl::Status Serve(ServerProgram& program, const ServerSettings& settings) {
             << " and " << descriptors << " descriptors at most";
   main->Run();
   activity.TellEnd();
-  return absl::OkStatus();
+  return steward->end();
 }
 
 }  // namespace

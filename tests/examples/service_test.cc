@@ -100,6 +100,24 @@ TEST_F(ActivationTest, WhatIsLentStaysSoInOtherHands) {
   folder_.Remove("socket");
 }
 
+// Whoever watches it starts another then, which is what is wanted.
+TEST_F(ActivationTest, WhenNobodyCanConnectAnyMoreItDrainsAndFails) {
+  const SocketAddress address = folder_.Unix("socket");
+  Socket listener = ListenAt(address, {}).value();
+  ChildProcess server(Command(listener, {"--drain_timeout=inf", "--drain_idle=inf"}));
+  EXPECT_EQ(AddressOf(server), address);
+  Peer peer = Peer::ConnectedTo(address);
+  ExpectEchoes(peer, "before");
+  ASSERT_EQ(shutdown(listener.fd(), SHUT_RDWR), 0);
+  ASSERT_TRUE(server.WaitForError("nobody can connect any more: draining 1 connections"));
+  ExpectEchoes(peer, "meanwhile");
+  peer.Close();
+  const ChildProcess::Result result = server.Wait();
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.err, HasSubstr(absl::StrCat("echo: accept at ", address)));
+  folder_.Remove("socket");
+}
+
 TEST_F(ActivationTest, ListenBesideItIsRefused) {
   Socket listener = ListenAt(SocketAddress::Loopback(0), {}).value();
   const ChildProcess::Result result = RunProgram(Command(listener, {"--listen=127.0.0.1:0"}));

@@ -49,6 +49,7 @@ enum class Effect {
   kConnectionEnds,  // That one connection, whose handler hears the errno.
   kNeverOpens,      // The connection is dropped, and counted in failed_to_open.
   kNextIsTaken,     // Accepting: it was about one peer. It is counted, and the next one accepted.
+  kListensAgain,    // Accepting: the socket is made to listen again, and the next one accepted.
   kRests,           // Accepting pauses for kAcceptRetryDelay.
   kStartFails,      // Making the loop or the server, with a status that names the call.
   kConnectFails,    // A client's try, with a status that names the address.

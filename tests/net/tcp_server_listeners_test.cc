@@ -2,6 +2,9 @@
 //
 // Servers that adopt sockets which listen already.
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <memory>
 #include <set>
 #include <string>
@@ -9,6 +12,7 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
+#include "base/unique_fd.h"
 #include "gtest/gtest.h"
 #include "net/acceptor.h"
 #include "net/event_loop.h"
@@ -40,7 +44,11 @@ class TcpServerListenersTest : public ::testing::Test {
                                                              loops_.insert(EventLoop::Current());
                                                              ++opened_;
                                                            }}),
-                          .accepting = accepting})
+                          .accepting = accepting,
+                          .on_listener_failed =
+                              [this](const TcpServer::ListenerFailure& failure) {
+                                failures_.push_back(failure);
+                              }})
             .value();
   }
   bool OpenedUntil(int count) {
@@ -54,6 +62,7 @@ class TcpServerListenersTest : public ::testing::Test {
   TestLoop main_;
   absl::Mutex mutex_;
   std::set<EventLoop*> loops_;
+  std::vector<TcpServer::ListenerFailure> failures_;
   int opened_ = 0;
   std::unique_ptr<EventLoopThreadPool> workers_;
   std::unique_ptr<TcpServer> server_;
@@ -109,6 +118,29 @@ TEST_F(TcpServerListenersTest, FilesOfItsOwnAreRemoved) {
     EXPECT_TRUE(folder_.Has("socket"));
     server_.reset();
     EXPECT_FALSE(folder_.Has("socket"));
+  }
+}
+
+// A Unix socket that was shut down cannot listen again.
+TEST_F(TcpServerListenersTest, OneThatWasShutDownIsToldAndTheOthersServe) {
+  for (const int workers : {0, 1, 2}) {
+    const SocketAddress address = folder_.Unix("socket");
+    std::vector<Socket> listeners;
+    listeners.push_back(ListenAt(address, {}).value());
+    listeners.push_back(ListenAt(SocketAddress::Loopback(0), {}).value());
+    const Socket copy(UniqueFd(dup(listeners[0].fd())));
+    Start(std::move(listeners), workers, TcpServer::Accepting::kOnMainLoop);
+    ASSERT_EQ(shutdown(copy.fd(), SHUT_RDWR), 0);
+    ASSERT_TRUE(main_.StepUntil([&] { return !failures_.empty(); }));
+    EXPECT_EQ(failures_[0].address, address);
+    EXPECT_EQ(failures_[0].listeners_left, 1);
+    EXPECT_FALSE(failures_[0].why.ok());
+    EXPECT_EQ(server_->stats().listeners_failed, 1);
+    Peer peer = Peer::ConnectedTo(server_->addresses()[1]);
+    EXPECT_TRUE(main_.StepUntil([&] { return server_->stats().opened == 1; }));
+    server_.reset();
+    failures_.clear();
+    folder_.Remove("socket");
   }
 }
 
