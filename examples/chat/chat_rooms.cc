@@ -5,7 +5,10 @@
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "base/monotonic_time.h"
 #include "base/status_macros.h"
+#include "base/thread_role.h"
+#include "net/event_loop.h"
 
 namespace millrace {
 namespace {
@@ -60,6 +63,24 @@ std::string ChatRooms::List() const {
   });
 }
 
+bool ChatRooms::Announce(Room& room, absl::string_view notice) {
+  AssertOnLoop();
+  // A loop that is being destroyed runs nothing any more, and takes its members along.
+  if (EventLoop::Current() == nullptr) return false;
+  const MonotonicTime now = EventLoop::Current()->now();
+  if (room.notices.Available(now) < 1) {
+    ++room.untold;
+    return false;
+  }
+  room.notices.Take(1, now);
+  std::string lines;
+  if (const int64_t untold = std::exchange(room.untold, 0)) {
+    lines = absl::StrCat("* ", untold, " more joined, left or took another name\n");
+  }
+  Tell(room.group, absl::StrCat(lines, notice));
+  return true;
+}
+
 absl::Status ChatMember::Enter() {
   absl::MutexLock lock(&rooms_.mutex_);
   if (rooms_.closed_) return absl::UnavailableError("the server is going down");
@@ -76,7 +97,7 @@ absl::Status ChatMember::Rename(absl::string_view name) {
   if (!rooms_.names_.insert(std::string(name)).second) {
     return absl::AlreadyExistsError("name taken");
   }
-  Tell(place_->second.group, absl::StrCat("* ", name_, " is now ", name));
+  Announce(absl::StrCat("* ", name_, " is now ", name));
   rooms_.names_.erase(name_);
   place_->second.members.erase(name_);
   name_ = *place_->second.members.emplace(name).first;
@@ -99,8 +120,12 @@ absl::Status ChatMember::MoveTo(absl::string_view name) {
   membership_ = std::move(membership);
   place_ = place;
   place->second.members.insert(name_);
-  Tell(place->second.group, absl::StrCat("* ", name_, " joined"));
+  Announce(absl::StrCat("* ", name_, " joined"));
   return absl::OkStatus();
+}
+
+void ChatMember::Announce(absl::string_view notice) {
+  if (!ChatRooms::Announce(place_->second, notice)) connection_.Send(absl::StrCat(notice, "\n"));
 }
 
 // Whoever leaves last takes the room along. When all leave since the server does, it is no news.
@@ -111,7 +136,7 @@ void ChatMember::LeaveRoom() {
   if (room.members.empty()) {
     rooms_.rooms_.erase(place_);
   } else if (!rooms_.closed_) {
-    Tell(room.group, absl::StrCat("* ", name_, " left"));
+    ChatRooms::Announce(room, absl::StrCat("* ", name_, " left"));
   }
 }
 

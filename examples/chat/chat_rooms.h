@@ -26,6 +26,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "base/token_bucket.h"
 #include "net/broadcast_group.h"
 #include "net/connection_handle.h"
 #include "net/tcp_connection.h"
@@ -46,10 +47,21 @@ class ChatRooms {
   friend class ChatMember;
   using Names = std::set<std::string, std::less<>>;
 
+  // Who comes and goes again and again costs one line, and the room one for each member: so only
+  // so many are told. A hundred guests may come at once, and ten a second are more than one reads.
+  static constexpr int kNoticesAtOnceMax = 100;
+  static constexpr double kNoticesPerSecond = 10;
+
   struct Room {
     BroadcastGroup group;  // Its members keep it there, and use it without the mutex.
-    Names members;         // Under the mutex.
+    // These are used under the mutex.
+    Names members;
+    TokenBucket notices{kNoticesPerSecond, kNoticesAtOnceMax};
+    int64_t untold = 0;  // Notices that the room was spared; it hears how many with the next one.
   };
+
+  // Tells the room who came, went or has another name, unless it has heard too much of that.
+  static bool Announce(Room& room, absl::string_view notice);
 
   mutable absl::Mutex mutex_;
   std::map<std::string, Room, std::less<>> rooms_ ABSL_GUARDED_BY(mutex_);
@@ -84,6 +96,8 @@ class ChatMember {
   using Place = decltype(ChatRooms::rooms_)::iterator;
 
   absl::Status MoveTo(absl::string_view room) ABSL_EXCLUSIVE_LOCKS_REQUIRED(rooms_.mutex_);
+  // To its room; if that is not told, to itself.
+  void Announce(absl::string_view notice) ABSL_EXCLUSIVE_LOCKS_REQUIRED(rooms_.mutex_);
   void LeaveRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(rooms_.mutex_);
 
   ChatRooms& rooms_;

@@ -13,7 +13,10 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "base/monotonic_time.h"
 #include "base/thread_role.h"
@@ -155,6 +158,42 @@ TEST(ChatSimTest, WhoDoesNotReadIsClosedAndNobodyWaits) {
   EXPECT_TRUE(sleeper.broken());
   EXPECT_TRUE(alice.Send("/who\n"));
   EXPECT_EQ(alice.ReadLine(), "* in lobby: guest2, guest3\n");
+}
+
+// A line of his would make one for each member.
+TEST(ChatSimTest, WhoComesAndGoesAllTheTimeIsNewsAHundredTimesAndTenASecond) {
+  ChatWorld world;
+  SimPeer alice = world.Enter();
+  SimPeer bob = world.Enter();
+  constexpr int kMoves = 500;
+  for (int i = 0; i < kMoves; ++i) {
+    ASSERT_TRUE(bob.Send("/join attic\n/leave\n"));
+    while (bob.ReadLine() != "* you are in lobby\n") ASSERT_FALSE(bob.ended());
+    EXPECT_EQ(bob.ReadLine(), "* guest2 joined\n") << "he himself is told";
+  }
+  const double seconds = absl::ToDoubleSeconds(world.sim.now() - world.started);
+  EXPECT_TRUE(alice.Send("/who\n"));
+  int told = 0, counted = 0;
+  const auto hear = [&](absl::string_view line) {
+    ASSERT_TRUE(absl::ConsumePrefix(&line, "* ")) << line;
+    int more = 0;
+    if (absl::SimpleAtoi(line.substr(0, line.find(" more joined, left or took")), &more)) {
+      counted += more;
+    } else {
+      ++told;
+    }
+  };
+  for (std::string line = alice.ReadLine(); line != "* in lobby: guest1, guest2\n";
+       line = alice.ReadLine()) {
+    ASSERT_NO_FATAL_FAILURE(hear(line));
+  }
+  EXPECT_LE(told, 101 + 10 * seconds);
+  EXPECT_LT(told, kMoves);
+
+  world.sim.RunFor(absl::Seconds(1));
+  SimPeer carol = world.Enter();
+  for (int i = 0; i < 2; ++i) hear(alice.ReadLine());
+  EXPECT_EQ(told + counted, 3 + 2 * kMoves) << "none is forgotten";
 }
 
 TEST(ChatSimTest, ADrainSaysGoodbye) {
