@@ -44,7 +44,8 @@ struct ConnectionCondition {
   bool read_waits : 1 = false;         // reading back,
   bool write_waits : 1 = false;        // and writing.
   bool holds_much : 1 = false;         // The memory budget knows of it.
-  uint8_t unused : 2 = 0;              // No bit that could differ by chance.
+  bool write_stalled : 1 = false;      // Output waits, and none was taken since last_write_.
+  uint8_t unused : 1 = 0;              // No bit that could differ by chance.
 
   // Open, reading, and nothing was asked for: as between two messages.
   bool ordinary() const;

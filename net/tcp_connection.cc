@@ -261,6 +261,7 @@ void TcpConnection::WriteSome() {
   if (is_.paced) extras_->pace->limiter.DidWrite(BytesOf(result), loop().now());
   if (result.kind() != IoResult::kDone) return WroteNotAll(result);
   Note(FlightEvent::kWrote, result.bytes());
+  is_.write_stalled = false;
   Wrote(result.bytes());
 }
 
@@ -291,12 +292,12 @@ void TcpConnection::WroteNotAll(IoResult result) {
                                                  " bytes before its range did")));
   }
   if (result.bytes() > 0) Note(FlightEvent::kWrote, result.bytes());
-  Wrote(result.bytes());
+  if (result.bytes() > 0 || !is_.write_stalled) Wrote(result.bytes());
   WaitToWrite(result.kind());
 }
 
 void TcpConnection::WaitToWrite(IoResult::Kind kind) {
-  is_.output_blocked = true;
+  is_.output_blocked = is_.write_stalled = true;
   Note(FlightEvent::kWriteBlocked, output_.bytes());
   is_.write_needs = kind == IoResult::kWantRead ? Io::kRead : Io::kWrite;
   EnsureTimer();

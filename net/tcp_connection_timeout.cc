@@ -16,6 +16,7 @@
 #include "net/connection_extras.h"
 #include "net/connection_limits.h"
 #include "net/pending_message.h"
+#include "net/poller.h"
 #include "net/tcp_connection.h"
 
 namespace millrace {
@@ -187,6 +188,12 @@ void TcpConnection::OnTimer() {
   const bool goes_on = is_.paced && EndWaits();
   MonotonicTime next;
   CloseReason why = Deadlines(*this).Check(next);
+  if (why.cause != CloseCause::kNone) {
+    // Where the loop stood still, what the peer did in time is not yet seen.
+    OnIo(Io::kRead | Io::kWrite);
+    if (closed()) return;
+    why = Deadlines(*this).Check(next);
+  }
   const bool overdue = why.cause != CloseCause::kNone, looks_later = next > loop().now();
   if (!overdue && looks_later && !goes_on) return loop().timers().ArmAt(*this, next);
   if (overdue) Fail(why.cause, std::move(why.status));
