@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/status_macros.h"
+#include "base/token_bucket.h"
 #include "net/address_prefix.h"
 #include "net/memory_budget.h"
 #include "net/progress_limits.h"
@@ -117,10 +118,11 @@ void AddConnectionFlags(FlagSet& flags, ServerProgram& program) {
 void AddRate(FlagSet& flags, absl::string_view name, RateLimit& rate, absl::string_view help) {
   const auto read = [&rate](absl::string_view text) -> absl::Status {
     MILLRACE_ASSIGN_OR_RETURN(const uint64_t bytes, FlagSet::ReadBytes(text));
-    RateLimits limits;
-    limits.read = {.bytes_per_second = static_cast<double>(bytes)};
-    MILLRACE_RETURN_IF_ERROR(limits.Check());
-    rate = limits.read;
+    const RateLimit limit = {.bytes_per_second = static_cast<double>(bytes)};
+    if (!RateLimits{.read = limit}.Check().ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("must be 0 to ", TokenRate::kPerSecondMax));
+    }
+    rate = limit;
     return absl::OkStatus();
   };
   flags.Add({.name = std::string(name),

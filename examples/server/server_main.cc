@@ -169,12 +169,13 @@ absl::Status CapConnections(ServerProgram& program, const ServerSettings& settin
                             int64_t descriptors) {
   constexpr int64_t kOthers = 20;
   const int loops = 1 + (settings.threads == 0 ? AvailableCpus() : settings.threads);
-  const size_t listeners = settings.sockets.addresses.size();
-  const int64_t room = descriptors - kOthers - 3 * loops - 3 * static_cast<int64_t>(listeners);
+  const auto listeners = static_cast<int64_t>(settings.sockets.addresses.size());
+  const int64_t own = kOthers + 3 * loops + 3 * listeners, room = descriptors - own;
   if (room < 1) {
     return absl::ResourceExhaustedError(
-        absl::StrCat(descriptors, " descriptors (ulimit -n) are not enough for ", loops,
-                     " loops and ", Count(static_cast<int64_t>(listeners), "listener")));
+        absl::StrCat(descriptors, " descriptors (ulimit -n) are not enough: the server keeps ", own,
+                     " for ", Count(loops, "loop"), " and ", Count(listeners, "listener"),
+                     ", and each connection takes one"));
   }
   if (program.connections_max <= room) return absl::OkStatus();
   LOG_IF(WARNING, settings.connections_given)

@@ -13,12 +13,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "absl/strings/strip.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
 #include "tests/support/child_process.h"
+#include "tests/support/echo_process.h"
 #include "tests/support/peer.h"
 
 namespace millrace {
@@ -27,34 +27,8 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-constexpr char kEcho[] = "examples/echo/echo";
-
-// A server that is up, and where.
-class Server {
- public:
-  explicit Server(std::vector<std::string> flags) : process_(Command(std::move(flags))) {}
-
-  // Reads the next `listening on` line.
-  SocketAddress NextAddress() {
-    line_ = process_.ReadLine();
-    absl::string_view text = line_;
-    EXPECT_TRUE(absl::ConsumePrefix(&text, "listening on ")) << line_;
-    return SocketAddress::Parse(text).value_or(SocketAddress());
-  }
-  ChildProcess& process() { return process_; }
-
- private:
-  static std::vector<std::string> Command(std::vector<std::string> flags) {
-    flags.insert(flags.begin(), kEcho);
-    return flags;
-  }
-
-  ChildProcess process_;
-  std::string line_;
-};
-
 ChildProcess::Result RunEcho(std::vector<std::string> flags) {
-  flags.insert(flags.begin(), kEcho);
+  flags.insert(flags.begin(), kEchoProgram);
   return RunProgram(flags);
 }
 
@@ -77,7 +51,7 @@ void ExpectRefused(const std::vector<std::string>& flags, absl::string_view name
 }
 
 TEST(EchoBinaryTest, SaysWhereItListensAndEchoes) {
-  Server server({"--listen=127.0.0.1:0"});
+  EchoProcess server({"--listen=127.0.0.1:0"});
   const SocketAddress address = server.NextAddress();
   EXPECT_NE(address.port(), 0);
   ExpectEchoes(address, "hello, world");
@@ -85,7 +59,7 @@ TEST(EchoBinaryTest, SaysWhereItListensAndEchoes) {
 }
 
 TEST(EchoBinaryTest, AHalfCloseIsAnsweredByTheRestAndAClose) {
-  Server server({"--listen=127.0.0.1:0"});
+  EchoProcess server({"--listen=127.0.0.1:0"});
   Peer peer = Peer::ConnectedTo(server.NextAddress());
   peer.Send("the last words");
   peer.CloseWrite();
@@ -98,8 +72,8 @@ TEST(EchoBinaryTest, ListensAtAllItsAddresses) {
   ASSERT_NE(mkdtemp(folder.data()), nullptr);
   const std::string unix_address = absl::StrCat("unix:", folder, "/echo.sock");
   {
-    Server server({"--listen=127.0.0.1:0,127.0.0.1:0", absl::StrCat("--listen=", unix_address),
-                   "--listen", "*:0"});
+    EchoProcess server({"--listen=127.0.0.1:0,127.0.0.1:0", absl::StrCat("--listen=", unix_address),
+                        "--listen", "*:0"});
     const SocketAddress first = server.NextAddress();
     const SocketAddress second = server.NextAddress();
     EXPECT_NE(first, second);
@@ -119,7 +93,7 @@ TEST(EchoBinaryTest, ListensAtAllItsAddresses) {
 
 TEST(EchoBinaryTest, IPv6WhereThereIsAny) {
   if (!Socket::Create(AF_INET6).ok()) GTEST_SKIP() << "no IPv6 here";
-  Server server({"--listen=[::1]:0"});
+  EchoProcess server({"--listen=[::1]:0"});
   const SocketAddress address = server.NextAddress();
   EXPECT_THAT(address.ToString(), StartsWith("[::1]:"));
   ExpectEchoes(address, "six");
@@ -128,8 +102,8 @@ TEST(EchoBinaryTest, IPv6WhereThereIsAny) {
 TEST(EchoBinaryTest, EveryPollerAndNumberOfThreadsEchoes) {
   for (const char* poller : {"epoll", "poll", "select"}) {
     for (const int threads : {0, 1, 3}) {
-      Server server({"--listen=127.0.0.1:0", absl::StrCat("--poller=", poller),
-                     absl::StrCat("--threads=", threads)});
+      EchoProcess server({"--listen=127.0.0.1:0", absl::StrCat("--poller=", poller),
+                          absl::StrCat("--threads=", threads)});
       const SocketAddress address = server.NextAddress();
       for (int i = 0; i < 5; ++i) ExpectEchoes(address, absl::StrCat(poller, threads, i));
       server.process().Signal(SIGINT);
@@ -159,7 +133,8 @@ TEST(EchoBinaryTest, BadProtectionsAreRefusedInOneLine) {
   ExpectRefused({"--allow=host"}, "--allow=host", "not an IP address");
   ExpectRefused({"--memory_limit=0"}, "--memory_limit=0", "more than 0");
   ExpectRefused({"--memory_limit=1TB"}, "--memory_limit=1TB", "must be bytes, such as");
-  ExpectRefused({"--read_rate=99999999999GiB"}, "--read_rate=", "must be bytes, such as");
+  ExpectRefused({"--read_rate=99999999999GiB"}, "--read_rate=", "are too many bytes");
+  ExpectRefused({"--write_rate=1000GiB"}, "--write_rate=1000GiB", "must be 0 to 1e+11");
   ExpectRefused({"--stall_threshold=1ms"}, "--stall_threshold=1ms", "must be 0s, or 4ms or more");
 }
 
@@ -179,7 +154,7 @@ TEST(EchoBinaryTest, APathIsPrintedSoThatATerminalDoesNotObeyIt) {
   std::string folder = "/tmp/echo_binary_test.XXXXXX";
   ASSERT_NE(mkdtemp(folder.data()), nullptr);
   {
-    Server server({absl::StrCat("--listen=unix:", folder, "/a\x1b[2J\n")});
+    EchoProcess server({absl::StrCat("--listen=unix:", folder, "/a\x1b[2J\n")});
     EXPECT_EQ(server.process().ReadLine(),
               absl::StrCat("listening on unix:", folder, "/a\\x1b[2J\\x0a"));
     server.process().Signal(SIGTERM);
@@ -189,7 +164,7 @@ TEST(EchoBinaryTest, APathIsPrintedSoThatATerminalDoesNotObeyIt) {
 }
 
 TEST(EchoBinaryTest, APortInUseIsRefusedAndNothingIsAnnounced) {
-  Server server({"--listen=127.0.0.1:0"});
+  EchoProcess server({"--listen=127.0.0.1:0"});
   const std::string taken = server.NextAddress().ToString();
   ExpectRefused({absl::StrCat("--listen=127.0.0.1:0,", taken)}, taken, "Address already in use");
 }
@@ -208,7 +183,7 @@ TEST(EchoBinaryTest, HelpListsItsFlags) {
 }
 
 TEST(EchoBinaryTest, WithoutConnectionsASignalEndsItAtOnce) {
-  Server server({"--listen=127.0.0.1:0", "--drain_timeout=inf"});
+  EchoProcess server({"--listen=127.0.0.1:0", "--drain_timeout=inf"});
   server.NextAddress();
   server.process().Signal(SIGTERM);
   const ChildProcess::Result result = server.process().Wait();
@@ -217,7 +192,7 @@ TEST(EchoBinaryTest, WithoutConnectionsASignalEndsItAtOnce) {
 }
 
 TEST(EchoBinaryTest, ASignalLetsConnectionsFinishAndTakesNoMore) {
-  Server server({"--listen=127.0.0.1:0", "--drain_timeout=inf", "--drain_idle=inf"});
+  EchoProcess server({"--listen=127.0.0.1:0", "--drain_timeout=inf", "--drain_idle=inf"});
   const SocketAddress address = server.NextAddress();
   Peer peer = Peer::ConnectedTo(address);
   peer.Send("before");
@@ -234,7 +209,7 @@ TEST(EchoBinaryTest, ASignalLetsConnectionsFinishAndTakesNoMore) {
 }
 
 TEST(EchoBinaryTest, WhatIsLeftAfterTheDrainTimeoutIsClosed) {
-  Server server({"--listen=127.0.0.1:0", "--drain_timeout=20ms"});
+  EchoProcess server({"--listen=127.0.0.1:0", "--drain_timeout=20ms"});
   Peer peer = Peer::ConnectedTo(server.NextAddress());
   peer.Send("x");
   EXPECT_EQ(peer.Receive(1), "x");
@@ -246,7 +221,7 @@ TEST(EchoBinaryTest, WhatIsLeftAfterTheDrainTimeoutIsClosed) {
 
 TEST(EchoBinaryTest, ASecondSignalEndsItAtOnceAndSaysWhich) {
   for (const int number : {SIGTERM, SIGINT}) {
-    Server server({"--listen=127.0.0.1:0", "--drain_timeout=inf"});
+    EchoProcess server({"--listen=127.0.0.1:0", "--drain_timeout=inf"});
     Peer peer = Peer::ConnectedTo(server.NextAddress());
     peer.Send("x");
     EXPECT_EQ(peer.Receive(1), "x");
@@ -262,7 +237,7 @@ TEST(EchoBinaryTest, ASecondSignalEndsItAtOnceAndSaysWhich) {
 // However often it comes: a shell and the kernel both send it when a terminal goes.
 TEST(EchoBinaryTest, TheTerminalsEndDrains) {
   signal(SIGHUP, SIG_DFL);  // Whoever runs the tests may ignore it.
-  Server server({"--listen=127.0.0.1:0", "--drain_timeout=inf", "--drain_idle=inf"});
+  EchoProcess server({"--listen=127.0.0.1:0", "--drain_timeout=inf", "--drain_idle=inf"});
   Peer peer = Peer::ConnectedTo(server.NextAddress());
   peer.Send("before");
   EXPECT_EQ(peer.Receive(6), "before");
@@ -279,7 +254,7 @@ TEST(EchoBinaryTest, TheTerminalsEndDrains) {
 
 TEST(EchoBinaryTest, UnderNohupTheTerminalsEndIsNothing) {
   signal(SIGHUP, SIG_IGN);  // The child inherits that.
-  Server server({"--listen=127.0.0.1:0"});
+  EchoProcess server({"--listen=127.0.0.1:0"});
   signal(SIGHUP, SIG_DFL);
   const SocketAddress address = server.NextAddress();
   server.process().Signal(SIGHUP);
@@ -291,19 +266,19 @@ TEST(EchoBinaryTest, UnderNohupTheTerminalsEndIsNothing) {
 }
 
 TEST(EchoBinaryTest, WarningsOfTheStartAreToldToo) {
-  Server server({"--listen=127.0.0.1:0", "--max_connections=9999999"});
+  EchoProcess server({"--listen=127.0.0.1:0", "--max_connections=9999999"});
   server.NextAddress();
   EXPECT_TRUE(server.process().WaitForError("are not enough for 9999999 connections"));
 }
 
 TEST(EchoBinaryTest, OneIsSaidAsOne) {
-  Server server({"--listen=127.0.0.1:0", "--threads=1", "--max_connections=1"});
+  EchoProcess server({"--listen=127.0.0.1:0", "--threads=1", "--max_connections=1"});
   server.NextAddress();
   EXPECT_TRUE(server.process().WaitForError("1 worker loop on epoll, 1 connection and "));
 }
 
 TEST(EchoBinaryTest, IdleConnectionsAreHalfClosedInADrain) {
-  Server server({"--listen=127.0.0.1:0", "--drain_timeout=inf", "--drain_idle=10ms"});
+  EchoProcess server({"--listen=127.0.0.1:0", "--drain_timeout=inf", "--drain_idle=10ms"});
   Peer peer = Peer::ConnectedTo(server.NextAddress());
   peer.Send("x");
   EXPECT_EQ(peer.Receive(1), "x");
@@ -318,7 +293,7 @@ TEST(EchoBinaryTest, IdleConnectionsAreHalfClosedInADrain) {
 }
 
 TEST(EchoBinaryTest, ADeniedPeerIsResetAndOthersAreServed) {
-  Server server({"--listen=127.0.0.1:0", "--deny=127.0.0.2"});
+  EchoProcess server({"--listen=127.0.0.1:0", "--deny=127.0.0.2"});
   const SocketAddress address = server.NextAddress();
   Socket denied = Socket::CreateFor(address).value();
   ASSERT_TRUE(denied.Bind(SocketAddress::Parse("127.0.0.2:0").value()).ok());
@@ -328,7 +303,7 @@ TEST(EchoBinaryTest, ADeniedPeerIsResetAndOthersAreServed) {
 }
 
 TEST(EchoBinaryTest, APeerAboveItsCapIsReset) {
-  Server server({"--listen=127.0.0.1:0", "--max_connections_per_peer=1"});
+  EchoProcess server({"--listen=127.0.0.1:0", "--max_connections_per_peer=1"});
   const SocketAddress address = server.NextAddress();
   Peer first = Peer::ConnectedTo(address);
   first.Send("x");
@@ -341,7 +316,7 @@ TEST(EchoBinaryTest, APeerAboveItsCapIsReset) {
 }
 
 TEST(EchoBinaryTest, ARateHoldsReadingBackAndNothingIsLost) {
-  Server server({"--listen=127.0.0.1:0", "--read_rate=1MiB"});
+  EchoProcess server({"--listen=127.0.0.1:0", "--read_rate=1MiB"});
   Peer peer = Peer::ConnectedTo(server.NextAddress());
   const std::string bytes(300'000, 'x');  // Three times the burst.
   peer.Send(bytes);
@@ -354,7 +329,7 @@ TEST(EchoBinaryTest, ARateHoldsReadingBackAndNothingIsLost) {
 }
 
 TEST(EchoBinaryTest, SigUsr1TellsWhatConnectionsAreUpTo) {
-  Server server({"--listen=127.0.0.1:0", "--flight_recorder", "--measure_turns"});
+  EchoProcess server({"--listen=127.0.0.1:0", "--flight_recorder", "--measure_turns"});
   Peer peer = Peer::ConnectedTo(server.NextAddress());
   peer.Send("hello");
   EXPECT_EQ(peer.Receive(5), "hello");
@@ -368,13 +343,13 @@ TEST(EchoBinaryTest, SigUsr1TellsWhatConnectionsAreUpTo) {
 }
 
 TEST(EchoBinaryTest, IdleConnectionsAreClosed) {
-  Server server({"--listen=127.0.0.1:0", "--idle_timeout=10ms"});
+  EchoProcess server({"--listen=127.0.0.1:0", "--idle_timeout=10ms"});
   Peer peer = Peer::ConnectedTo(server.NextAddress());
   EXPECT_EQ(peer.ReceiveAll(), "");
 }
 
 TEST(EchoBinaryTest, OverTheCapConnectionsWait) {
-  Server server({"--listen=127.0.0.1:0", "--max_connections=1"});
+  EchoProcess server({"--listen=127.0.0.1:0", "--max_connections=1"});
   const SocketAddress address = server.NextAddress();
   Peer first = Peer::ConnectedTo(address);
   first.Send("x");

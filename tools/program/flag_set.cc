@@ -103,8 +103,11 @@ absl::StatusOr<uint64_t> FlagSet::ReadBytes(absl::string_view text) {
     shift = 30;
   }
   uint64_t number;
-  if (absl::SimpleAtoi(text, &number) && number <= UINT64_MAX >> shift) return number << shift;
-  return absl::InvalidArgumentError("must be bytes, such as 65536, 64KiB, 512MiB or 2GiB");
+  if (!absl::SimpleAtoi(text, &number)) {
+    return absl::InvalidArgumentError("must be bytes, such as 65536, 64KiB, 512MiB or 2GiB");
+  }
+  if (number > UINT64_MAX >> shift) return absl::InvalidArgumentError("are too many bytes");
+  return number << shift;
 }
 
 void FlagSet::AddDuration(absl::string_view name, absl::Duration& value, absl::Duration min,
