@@ -325,7 +325,8 @@ void TcpConnection::Settle() {
   AdvanceClose();
   if (closed()) return;
   if (must_offer()) SettleLater();  // Once in a turn: others go first.
-  if (is_.holds_much || output_.memory_bytes() >= kBudgetHolderBytes) CountHeld();
+  const uint64_t holds = output_.memory_bytes() + unread_bytes();
+  if (is_.holds_much || holds >= kBudgetHolderBytes) CountHeld();
   UpdateInterest();
 }
 

@@ -104,6 +104,22 @@ TEST_F(TcpConnectionBudgetTest, SmallOnesAreLeftAlone) {
   EXPECT_EQ(budget_->total_bytes(), kBudgetHolderBytes);
 }
 
+TEST_F(TcpConnectionBudgetTest, LittleOutputAndLittleInputAreMuchTogether) {
+  limits_.rate = {.write = {.bytes_per_second = 1, .burst_bytes = 1}};
+  log_.on_data = [](TcpConnection& conn, Buffer& input) {
+    if (conn.output_bytes() == 0) conn.Send(std::string(kBudgetHolderBytes - 1, 'x'));
+    if (input.size() == 1) input.Clear();
+  };
+  Peer peer = Open();
+  Send(peer, "1");
+  Settle();
+  EXPECT_EQ(budget_->total_bytes(), 0u);
+  Send(peer, "22");
+  Settle();
+  EXPECT_EQ(budget_->total_bytes(), log_.connection->output_bytes() + 2);
+  EXPECT_GE(budget_->total_bytes(), kBudgetHolderBytes);
+}
+
 TEST_F(TcpConnectionBudgetTest, AboveTheFirstMarkTheLargestIsNotRead) {
   Slow& small = OpenHolding(100 * kKiB);
   Slow& large = OpenHolding(700 * kKiB);
