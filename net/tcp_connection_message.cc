@@ -32,7 +32,10 @@ void TcpConnection::OfferRest() {
   message_->offered = true;
   Offer(message_->unread);
   message_->offered = false;
-  if (message_->unread.size() < before && !message_->begun) message_->Restart(loop().now());
+  if (message_->unread.size() < before && !message_->begun) {
+    message_->Restart(loop().now());
+    if (!closed()) EnsureMessageTimer();  // With fewer bytes its rate's deadline may be nearer.
+  }
   if (!message_->unread.empty()) Note(FlightEvent::kLeftUnread, message_->unread.size());
   DropMessageIfOver();
   CheckRest();
@@ -40,12 +43,11 @@ void TcpConnection::OfferRest() {
 
 void TcpConnection::KeepRest(Buffer& view) {
   if (is_.state != State::kOpen) return;
-  const bool starts = message_ == nullptr;
-  if (starts) MakeMessage();
+  if (message_ == nullptr) MakeMessage();
   message_->unread = std::move(view);  // Which copies it.
   Note(FlightEvent::kLeftUnread, message_->unread.size());
   if (!message_->begun) message_->Restart(loop().now());
-  if (starts) EnsureMessageTimer();
+  EnsureMessageTimer();
   CheckRest();
 }
 
@@ -83,6 +85,7 @@ void TcpConnection::EndMessage() {
   message_->begun = false;
   message_->Restart(loop().now());
   DropMessageIfOver();
+  if (!closed()) EnsureMessageTimer();
 }
 
 // The handler has the last word on what came, and then nobody needs it any more.

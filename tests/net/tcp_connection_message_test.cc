@@ -269,6 +269,16 @@ TEST_F(TcpConnectionMessageTest, APauseDoesNotSlowItDown) {
   ExpectEndAfter(absl::Seconds(7), CloseCause::kRateTimeout, "slower than");
 }
 
+// The timer stood at the deadline of the long one.
+TEST_F(TcpConnectionMessageTest, AShortMessageBehindALongOneHasItsOwnTime) {
+  limits_.progress.bytes_per_second_min = 100;
+  limits_.progress.rate_grace = absl::Seconds(10);
+  Peer peer = Open();
+  Say(peer, std::string(100'000, 'x'));
+  Say(peer, "\nx");
+  ExpectEndAfter(absl::Milliseconds(10'010), CloseCause::kRateTimeout, "slower than");
+}
+
 // Messages that are taken piece by piece.
 
 TEST_F(TcpConnectionMessageTest, AMessageThatWasBegunHasToEnd) {
