@@ -237,13 +237,19 @@ ssize_t SimNetwork::Receive(int fd, void* into, size_t bytes) {
     Schedule(Event::kAck, clock_.Now() + Delay(), socket->other, socket->id, {}, count);
   }
   NoteOf(*socket, "reads", count, " bytes");
+  TellTransfer(*socket, true, count);
   return static_cast<ssize_t>(count);
+}
+
+void SimNetwork::TellTransfer(const SimSocket& socket, bool reads, size_t bytes) {
+  if (on_transfer_) on_transfer_({socket.local, socket.peer, reads, bytes});
 }
 
 ssize_t SimNetwork::Queue(SimSocket& socket, std::string bytes) {
   const size_t count = bytes.size();
   socket.under_way += count;
   NoteOf(socket, "sends", count, " bytes");
+  TellTransfer(socket, false, count);
   // What one call took may arrive in pieces.
   while (bytes.size() > 1 && Happens(&SimFaults::cut_short)) {
     const size_t first = 1 + random_.Below(bytes.size() - 1);

@@ -22,8 +22,10 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "base/monotonic_time.h"
@@ -91,6 +93,16 @@ class SimNetwork {
 
   // Nothing reaches either end of this connection any more, and nobody is told.
   void Lose(int fd);
+
+  // Is told of all that sockets read and send from now on, as soon as the call has done it.
+  struct Transfer {
+    const SocketAddress& local;
+    const SocketAddress& peer;
+    bool reads = false;  // Else it sends.
+    size_t bytes = 0;
+  };
+  using OnTransfer = absl::AnyInvocable<void(const Transfer& transfer)>;
+  void set_on_transfer(OnTransfer on_transfer) { on_transfer_ = std::move(on_transfer); }
 
   // When the next thing arrives that is under way.
   MonotonicTime NextEvent() const;
@@ -180,6 +192,7 @@ class SimNetwork {
   void SendEnd(SimSocket& from);
   void SendReset(Id from, Id to, MonotonicTime not_after);
   ssize_t Queue(SimSocket& socket, std::string bytes);
+  void TellTransfer(const SimSocket& socket, bool reads, size_t bytes);
   void CloseListener(SimSocket& socket);
 
   void Schedule(Event::Kind kind, MonotonicTime at, Id to, Id from, std::string bytes = {},
@@ -205,6 +218,7 @@ class SimNetwork {
   uint64_t events_so_far_ = 0;
   uint64_t trace_hash_ = 0;
   bool trace_ = false;
+  OnTransfer on_transfer_;
 };
 
 }  // namespace millrace

@@ -95,6 +95,21 @@ TEST_F(SimNetworkEventsTest, NothingArrivesBeforeItsTime) {
   EXPECT_EQ(ReadAll(line.near), "hello");
 }
 
+TEST_F(SimNetworkEventsTest, WhatMovesIsTold) {
+  Line line = MakeLine();
+  std::vector<std::string> told;
+  network_.set_on_transfer([&told](const SimNetwork::Transfer& transfer) {
+    const bool by_server = transfer.local.port() == 7007;
+    EXPECT_EQ(transfer.peer.port() == 7007, !by_server);
+    told.push_back((by_server ? "server" : "client") + std::string(transfer.reads ? "<" : ">") +
+                   std::to_string(transfer.bytes));
+  });
+  line.far.Write("hello");
+  Pass(absl::Milliseconds(1));
+  ReadAll(line.near);
+  EXPECT_EQ(told, std::vector<std::string>({"client>5", "server<5"}));
+}
+
 TEST_F(SimNetworkEventsTest, BytesArriveInOrderWhateverTheDelays) {
   Line line = MakeLine();
   network_.set_faults({.cut_short = 0.5, .delay_max = absl::Seconds(1)});
