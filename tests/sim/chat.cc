@@ -97,8 +97,8 @@ class Member final : public ConnectionHandler {
     if (room_.world.Below(2) == 0) SayGoodbye(conn);
   }
 
-  void OnClose(TcpConnection&, const absl::Status& why) override {
-    room_.world.TellClosed(owner_, why);
+  void OnClose(TcpConnection& conn, const absl::Status& why) override {
+    room_.world.TellClosed(owner_, conn, why);
     membership_.Leave();
   }
 
@@ -108,13 +108,18 @@ class Member final : public ConnectionHandler {
     if (stay_->left_at) return;
     stay_->left_at = room_.sent;
     const bool active = membership_.active();
-    const bool posted = membership_.Run([stay = stay_](TcpConnection& member) {
+    const bool posted = membership_.Run([this, stay = stay_](TcpConnection& member) {
       stay->said_goodbye = true;
-      member.CloseAfterFlush();
+      Leave(member);
     });
     room_.world.Expect(posted == active, "a member's loop took no goodbye");
     membership_.Leave();
-    if (!posted) conn.CloseAfterFlush();
+    if (!posted) Leave(conn);
+  }
+
+  void Leave(TcpConnection& conn) {
+    room_.world.TellLeft(conn.peer_address());
+    conn.CloseAfterFlush();
   }
 
   Room& room_;
@@ -157,8 +162,8 @@ class Guest final : public ConnectionHandler {
     conn.CloseAfterFlush();
   }
 
-  void OnClose(TcpConnection&, const absl::Status& why) override {
-    world_.TellClosed(owner_, why);
+  void OnClose(TcpConnection& conn, const absl::Status& why) override {
+    world_.TellClosed(owner_, conn, why);
     timer_.reset();
   }
 

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/sim/hosts.h"
 
+#include <array>
+#include <string>
 #include <utility>
 
 #include "absl/log/check.h"
 #include "absl/strings/str_cat.h"
+#include "net/close_reason.h"
+#include "net/connection_owner.h"
+#include "net/drain.h"
 #include "tests/sim/talker.h"
 
 namespace millrace {
@@ -29,9 +34,13 @@ TcpServer::Options ServerHost::MakeOptions() {
   TcpServer::Options options = {.addresses = {Address()},
                                 .handler = [this]() -> std::unique_ptr<ConnectionHandler> {
                                   world_.Expect(!silent, "a handler for a server that is gone");
-                                  return handlers_(*this);
+                                  auto handler = handlers_(*this);
+                                  if (handler == nullptr) ++refused_;
+                                  return handler;
                                 },
                                 .limits = world_.limits()};
+  world_.protection().ApplyTo(options.limits);
+  if (world_.protection().budget) options.memory_budget = world_.protection().budget;
   if (!world_.harmless() && world_.Below(4) == 0) {
     options.connections_max = 1 + static_cast<int>(world_.Below(4));
   }
@@ -79,6 +88,7 @@ void ServerHost::OnDrained(MonotonicTime at_the_latest) {
 // Once it has no connection.
 void ServerHost::CheckBooks() {
   const TcpServer::Stats stats = server_->stats();
+  CheckEnds(stats);
   world_.Expect(stats.open == 0, "drained, and connections are counted as open");
   world_.Expect(stats.opened == stats.closed, "opened and closed do not add up");
   world_.Expect(stats.opened == opened && stats.closed == closed, "handlers heard another count");
@@ -86,8 +96,47 @@ void ServerHost::CheckBooks() {
                 "more connections than were accepted");
 }
 
+namespace {
+
+// Those whose handlers never heard of them may have been refused, or found no room in the poller.
+std::string WhatWasMiscounted(const std::array<int64_t, kCloseCauses>& counted, const Owner& owner,
+                              int64_t refused, int64_t failed_to_open) {
+  for (int i = 0; i < kCloseCauses; ++i) {
+    const auto cause = static_cast<CloseCause>(i);
+    int64_t unheard = 0;
+    if (cause == CloseCause::kRefused) unheard = refused;
+    if (cause == CloseCause::kSystemFailed) unheard = failed_to_open - refused;
+    if (counted[i] == owner.ended[i] + unheard) continue;
+    return absl::StrCat("handlers heard ", owner.ended[i], " ends for ", NameOf(cause), ", ",
+                        unheard, " were not heard, and ", counted[i], " are counted");
+  }
+  return "";
+}
+
+}  // namespace
+
+// At any time: what is counted is told in the same moment. Who comes when a drain's grace is over
+// is refused without asking for a handler.
+void ServerHost::CheckEnds(const TcpServer::Stats& stats) {
+  world_.Expect(stats.closed_on_error == closed_on_error, "handlers heard other errors");
+  const int64_t refused = stats.ended[static_cast<size_t>(CloseCause::kRefused)];
+  const bool by_us_alone = drains_ == 0;
+  world_.Expect(by_us_alone ? refused == refused_ : refused >= refused_,
+                "refused connections are miscounted");
+  const std::string wrong = WhatWasMiscounted(stats.ended, *this, refused, stats.failed_to_open);
+  if (!wrong.empty()) world_.Fail(wrong);
+}
+
 void ServerHost::Destroy() {
   if (server_ == nullptr) return;
+  const TcpServer::Stats stats = server_->stats();
+  CheckEnds(stats);
+  if (stats.rate_pauses_read > 0) {
+    world_.tally().Count("pauses for a rate, reading", stats.rate_pauses_read);
+  }
+  if (stats.rate_pauses_write > 0) {
+    world_.tally().Count("pauses for a rate, writing", stats.rate_pauses_write);
+  }
   // Its end lets other loops run: they must not find it here.
   std::unique_ptr<TcpServer> dying = std::move(server_);
   dying.reset();
@@ -147,8 +196,20 @@ void ClientHost::OnConnectFailed(const absl::Status& why) {
   if (world_.Chance(world_.habits().destroy_owner)) Destroy();
 }
 
+void ClientHost::CheckEnds() {
+  const ConnectionCounters& counters = client_->counters();
+  std::array<int64_t, kCloseCauses> counted;
+  for (int i = 0; i < kCloseCauses; ++i) {
+    counted[i] = static_cast<int64_t>(counters.ended[i].value());
+  }
+  const auto failed = static_cast<int64_t>(counters.failed_to_open.value());
+  const std::string wrong = WhatWasMiscounted(counted, *this, /*refused=*/0, failed);
+  if (!wrong.empty()) world_.Fail(absl::StrCat("a client's ", wrong));
+}
+
 void ClientHost::Destroy() {
   if (client_ == nullptr) return;
+  CheckEnds();
   std::unique_ptr<TcpClient> dying = std::move(client_);
   dying.reset();
   silent = true;

@@ -42,6 +42,7 @@ class ServerHost final : public Owner {
   void Drain(absl::Duration grace);
   // No drain has begun that is not done.
   bool drained() const { return drains_ == drains_done_; }
+  TcpServer::Stats stats() const { return server_->stats(); }
   int64_t drains() const { return drains_; }
   void Destroy() override;
   bool DestroyFromInside(EventLoop& loop) override;
@@ -52,6 +53,7 @@ class ServerHost final : public Owner {
   TcpServer::Options MakeOptions();
   void OnDrained(MonotonicTime at_the_latest);
   void CheckBooks();
+  void CheckEnds(const TcpServer::Stats& stats);
 
   World& world_;
   const HandlersOf handlers_;
@@ -59,6 +61,7 @@ class ServerHost final : public Owner {
   bool drained_ = false;  // And not destroyed.
   std::unique_ptr<TcpServer> server_;
   int64_t drains_ = 0, drains_done_ = 0;
+  int64_t refused_ = 0;
 };
 
 class ClientHost final : public Owner {
@@ -74,6 +77,7 @@ class ClientHost final : public Owner {
 
  private:
   void OnConnectFailed(const absl::Status& why);
+  void CheckEnds();
 
   World& world_;
   const HandlersOf handlers_;

@@ -13,6 +13,9 @@ namespace millrace {
 namespace {
 
 constexpr int kSteps = 40;  // Then it leaves, or does nothing more.
+// Every five milliseconds or so: above each rate that is drawn for a server.
+constexpr int kFloodsAtOnce = 8;
+constexpr size_t kFloodBytes = 1'000;
 
 }  // namespace
 
@@ -59,10 +62,17 @@ void RudePeer::OnConnected() {
 }
 
 void RudePeer::Step() {
+  if (kind_ == Kind::kFloods) return Flood();
   const bool moment = world_.Below(10) == 0;
+  if (kind_ == Kind::kStopsHalfway && steps_ > 0) return;
   if (++steps_ > kSteps || (moment && kind_ >= Kind::kResets)) return Leave();
   if (!line_->client.left) SendSome(kind_ == Kind::kDribbles ? 1 : 1 + world_.Below(2'000));
   if (socket_.valid()) timer_.Arm(world_.Within(absl::Milliseconds(20)));
+}
+
+void RudePeer::Flood() {
+  for (int i = 0; i < kFloodsAtOnce && socket_.valid(); ++i) SendSome(kFloodBytes);
+  if (socket_.valid()) timer_.Arm(world_.Within(absl::Milliseconds(10)));
 }
 
 void RudePeer::Leave() {

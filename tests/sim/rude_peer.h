@@ -31,8 +31,10 @@ class RudePeer final : public IoHandler {
     kResets,        // Resets at some moment.
     kVanishes,      // Its cable is cut at some moment.
     kClosesUnread,  // Closes with input unread.
+    kStopsHalfway,  // Sends something, and then no more; reads.
+    kFloods,        // Sends as fast as it can, for ever; reads.
   };
-  static constexpr int kKinds = 7;
+  static constexpr int kKinds = 8;  // Of guests; the last one takes more than its share of time.
 
   RudePeer(World& world, Kind kind, bool echo);
   ~RudePeer() override { Close(); }
@@ -42,6 +44,7 @@ class RudePeer final : public IoHandler {
   bool Connect();
   void OnConnected();
   void Step();
+  void Flood();
   void SendSome(size_t bytes);
   void ReadSome();
   void EndOutput();

@@ -13,7 +13,9 @@ namespace millrace {
 namespace {
 
 constexpr Scenario kScenarios[] = {
-    {"echo", RunEcho}, {"chat", RunChat}, {"reconnect", RunReconnect}, {"drain", RunDrain}};
+    {"echo", 4, RunEcho},   {"chat", 4, RunChat},         {"reconnect", 4, RunReconnect},
+    {"drain", 4, RunDrain}, {"overload", 1, RunOverload},
+};
 
 // What is left to do is bounded by the timeouts, all of them below six seconds, and by the bytes
 // that there are to send; but a narrow window and a long delay take their time.

@@ -15,6 +15,7 @@ namespace millrace {
 
 struct Scenario {
   const char* name;
+  int weight;  // How often it is drawn, beside the others.
   void (*run)(World& world);
 };
 
@@ -24,6 +25,7 @@ void RunEcho(World& world);
 void RunReconnect(World& world);
 void RunDrain(World& world);
 void RunChat(World& world);
+void RunOverload(World& world);
 
 }  // namespace millrace
 

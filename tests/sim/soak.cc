@@ -43,7 +43,7 @@ constexpr int kSeeds = 10'000;
 // One seed in so many runs twice, and must do the same.
 constexpr uint64_t kTwiceOneIn = 50;
 // From so many seeds on, each thing that can be met must have been.
-constexpr int64_t kSeedsToMeetAll = 1'000;
+constexpr int64_t kSeedsToMeetAll = 2'000;
 
 struct Flags {
   int seeds = kSeeds;
@@ -81,6 +81,7 @@ class Soak {
   explicit Soak(const Flags& flags) : flags_(flags), begun_(absl::Now()) {
     for (const Scenario& scenario : Scenarios()) {
       if (flags.scenario.empty() || flags.scenario == scenario.name) {
+        lots_.insert(lots_.end(), scenario.weight, scenarios_.size());
         tallies_.push_back({scenario.name, {}});
         scenarios_.push_back(&scenario);
       }
@@ -116,7 +117,7 @@ class Soak {
 
   // Each seed has a scenario, if none was chosen; not by its number, since shards have every other.
   bool RunSeed(uint64_t seed) {
-    const size_t chosen = Random(seed).Below(scenarios_.size());
+    const size_t chosen = lots_[Random(seed).Below(lots_.size())];
     const Scenario& scenario = *scenarios_[chosen];
     const std::string replay =
         absl::StrCat("tools/bazel run //tests/sim:soak -- --scenario=", scenario.name,
@@ -155,6 +156,7 @@ class Soak {
   const Flags flags_;
   const absl::Time begun_;
   std::vector<const Scenario*> scenarios_;
+  std::vector<size_t> lots_;  // Of them, by number, as often as each weighs.
   std::vector<NamedTally> tallies_;
   LastWords words_;
 };
@@ -168,7 +170,7 @@ int Main(int argc, char** argv) {
   set.AddInt("seed", flags.seed, 0, 2'000'000'000, "this world alone; 0: all");
   set.AddInt("minutes", flags.minutes, 0, 1'000'000, "goes on for so long instead; 0: --seeds");
   set.AddText("scenario", "NAME", flags.scenario,
-              "echo, chat, reconnect or drain; else all in turn");
+              "echo, chat, reconnect, drain or overload; else all in turn");
   set.AddSwitch("trace", flags.trace, "tells each event of the network on stderr");
   if (const std::optional<int> code = set.ParseCommandLine(argc, argv)) return *code;
   absl::InitializeLog();

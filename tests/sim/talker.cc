@@ -112,7 +112,12 @@ void Talker::OnDrain(TcpConnection& conn) {
   CheckCall("OnDrain()");
   world_.Expect(side_ == Side::kServer, "OnDrain() for a client");
   if (!Act(conn) || world_.Below(2) == 0) return;
+  Leave(conn);
+}
+
+void Talker::Leave(TcpConnection& conn) {
   mine().left = true;
+  if (side_ == Side::kServer) world_.TellLeft(conn.peer_address());
   conn.CloseAfterFlush();
 }
 
@@ -120,7 +125,7 @@ void Talker::OnClose(TcpConnection& conn, const absl::Status& why) {
   CheckCall("OnClose()");
   world_.Expect(conn.closed() && !conn.open(), "OnClose() of one that is not closed");
   world_.Expect(!(conn.handle().token() == handle_.token()), "a closed connection has a handle");
-  world_.TellClosed(owner_, why);
+  world_.TellClosed(owner_, conn, why);
   mine().closed = true;
   mine().why = why;
   const bool asked_for = mine().heard_end || mine().left;
@@ -191,8 +196,7 @@ void Talker::Pump(TcpConnection& conn) {
 void Talker::EndIfDone(TcpConnection& conn) {
   if (!sends_back() && mine().sent < bytes_) return;
   if (mine().heard_end && !mine().left) {
-    mine().left = true;
-    conn.CloseAfterFlush();
+    Leave(conn);
   } else if (side_ == Side::kClient && !write_ended_) {
     write_ended_ = true;
     conn.CloseWrite();
@@ -227,10 +231,7 @@ void Talker::ActOnReading(TcpConnection& conn) {
 
 void Talker::ActOnEnding(TcpConnection& conn) {
   const Habits& habits = world_.habits();
-  if (world_.Chance(habits.close)) {
-    mine().left = true;
-    conn.CloseAfterFlush();
-  }
+  if (world_.Chance(habits.close)) Leave(conn);
   if (world_.Chance(habits.close_write)) {
     write_ended_ = true;
     conn.CloseWrite();

@@ -55,6 +55,7 @@ class Talker final : public ConnectionHandler {
   // Sends what there is room for, and ends when that was all.
   void Pump(TcpConnection& conn);
   void EndIfDone(TcpConnection& conn);
+  void Leave(TcpConnection& conn);
 
   // Does something by the way, perhaps. False if the connection is closed after that.
   bool Act(TcpConnection& conn);

@@ -14,31 +14,48 @@ struct Reason {
   StatusCode code;
   const char* part;  // Of the message.
   const char* name;
+  CloseCause cause;
 };
 
 // As in docs/errors.md.
 constexpr Reason kReasons[] = {
-    {StatusCode::kUnavailable, "recv: ", "reset, found reading"},
-    {StatusCode::kUnavailable, "send: ", "reset, found writing"},
-    {StatusCode::kUnavailable, "sendfile: ", "reset, found sending a file"},
-    {StatusCode::kFailedPrecondition, "recv: ", "broken, found reading"},
-    {StatusCode::kFailedPrecondition, "send: ", "broken, found writing"},
-    {StatusCode::kFailedPrecondition, "sendfile: ", "broken, found sending a file"},
-    {StatusCode::kFailedPrecondition, "shutdown: ", "broken, found ending"},
-    {StatusCode::kUnavailable, "shutdown: ", "broken, found ending"},
-    {StatusCode::kDeadlineExceeded, "idle for ", "idle"},
-    {StatusCode::kDeadlineExceeded, "no input for ", "read timeout"},
-    {StatusCode::kDeadlineExceeded, "took no output for ", "write timeout"},
-    {StatusCode::kDeadlineExceeded, "kept its end open", "linger timeout"},
-    {StatusCode::kDeadlineExceeded, "drain timeout", "drain timeout"},
-    {StatusCode::kResourceExhausted, "(input_bytes_max)", "too much input"},
-    {StatusCode::kResourceExhausted, "(output_bytes_max)", "too much output"},
-    {StatusCode::kResourceExhausted, "slow consumer", "slow consumer"},
-    {StatusCode::kResourceExhausted, "simulated poller add", "no room in the poller"},
-    {StatusCode::kDataLoss, "a file being sent", "a file was cut"},
-    {StatusCode::kCancelled, "the server was destroyed", "server destroyed"},
-    {StatusCode::kCancelled, "the client was destroyed", "client destroyed"},
-    {StatusCode::kAborted, "the handler has enough", "abort"},
+    {StatusCode::kUnavailable, "recv: ", "reset, found reading", CloseCause::kPeerReset},
+    {StatusCode::kUnavailable, "send: ", "reset, found writing", CloseCause::kPeerReset},
+    {StatusCode::kUnavailable, "sendfile: ", "reset, found sending a file", CloseCause::kPeerReset},
+    {StatusCode::kFailedPrecondition, "recv: ", "broken, found reading", CloseCause::kPeerReset},
+    {StatusCode::kFailedPrecondition, "send: ", "broken, found writing", CloseCause::kPeerReset},
+    {StatusCode::kFailedPrecondition, "sendfile: ", "broken, found sending a file",
+     CloseCause::kPeerReset},
+    {StatusCode::kFailedPrecondition, "shutdown: ", "broken, found ending", CloseCause::kPeerReset},
+    {StatusCode::kUnavailable, "shutdown: ", "broken, found ending", CloseCause::kPeerReset},
+    {StatusCode::kDeadlineExceeded, "idle for ", "idle", CloseCause::kIdleTimeout},
+    {StatusCode::kDeadlineExceeded, "no input for ", "read timeout", CloseCause::kReadTimeout},
+    {StatusCode::kDeadlineExceeded, "took no output for ", "write timeout",
+     CloseCause::kWriteTimeout},
+    {StatusCode::kDeadlineExceeded, "kept its end open", "linger timeout",
+     CloseCause::kLingerTimeout},
+    {StatusCode::kDeadlineExceeded, "drain timeout", "drain timeout", CloseCause::kDrainTimeout},
+    {StatusCode::kResourceExhausted, "(input_bytes_max)", "too much input",
+     CloseCause::kInputLimit},
+    {StatusCode::kResourceExhausted, "(output_bytes_max)", "too much output",
+     CloseCause::kOutputLimit},
+    {StatusCode::kResourceExhausted, "slow consumer", "slow consumer", CloseCause::kSlowConsumer},
+    {StatusCode::kResourceExhausted, "simulated poller add", "no room in the poller",
+     CloseCause::kSystemFailed},
+    {StatusCode::kResourceExhausted, "all connections together hold", "memory budget",
+     CloseCause::kMemoryBudget},
+    {StatusCode::kDeadlineExceeded, "no first byte for ", "first byte timeout",
+     CloseCause::kFirstByteTimeout},
+    {StatusCode::kDeadlineExceeded, "a message was not whole", "message timeout",
+     CloseCause::kMessageTimeout},
+    {StatusCode::kDeadlineExceeded, "a message came slower", "slow message",
+     CloseCause::kRateTimeout},
+    {StatusCode::kDataLoss, "a file being sent", "a file was cut", CloseCause::kFileFailed},
+    {StatusCode::kCancelled, "the server was destroyed", "server destroyed",
+     CloseCause::kOwnerGone},
+    {StatusCode::kCancelled, "the client was destroyed", "client destroyed",
+     CloseCause::kOwnerGone},
+    {StatusCode::kAborted, "the handler has enough", "abort", CloseCause::kHandlerAborted},
 };
 
 constexpr const char* kMustBeMet[] = {
@@ -59,6 +76,18 @@ constexpr const char* kMustBeMet[] = {
     "close: server destroyed",
     "close: client destroyed",
     "close: abort",
+    "close: memory budget",
+    "close: first byte timeout",
+    "close: message timeout",
+    "close: slow message",
+    "pauses for a rate, reading",
+    "pauses for a rate, writing",
+    "pauses for a group's rate",
+    "rates reached, reading",
+    "rates reached, writing",
+    "budget: stopped",
+    "budget: let go on",
+    "budget: closed",
     "fault: would block",
     "fault: interrupted",
     "fault: cut short",
@@ -110,14 +139,29 @@ void Tally::Add(const Tally& other) {
   for (const auto& [what, n] : other.counts_) Count(what, n);
 }
 
+namespace {
+
+// Null if there is none.
+const Reason* Find(const absl::Status& why) {
+  for (const Reason& reason : kReasons) {
+    const bool is_it = why.code() == reason.code && absl::StrContains(why.message(), reason.part);
+    if (is_it) return &reason;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
 std::string ReasonOf(const absl::Status& why) {
   if (why.ok()) return "ok";
-  for (const Reason& reason : kReasons) {
-    if (why.code() == reason.code && absl::StrContains(why.message(), reason.part)) {
-      return reason.name;
-    }
-  }
-  return "";
+  const Reason* const reason = Find(why);
+  return reason == nullptr ? "" : reason->name;
+}
+
+bool IsCauseOf(CloseCause cause, const absl::Status& why) {
+  if (!why.ok()) return Find(why) != nullptr && Find(why)->cause == cause;
+  return cause == CloseCause::kPeerEnded || cause == CloseCause::kHandlerClosed ||
+         cause == CloseCause::kDrainIdle;
 }
 
 std::string Table(const std::vector<NamedTally>& tallies) {

@@ -19,6 +19,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "net/close_reason.h"
 #include "net/sim/sim_network.h"
 
 namespace millrace {
@@ -39,6 +40,8 @@ class Tally {
 
 // "idle" of DeadlineExceeded("idle for 1s"); empty if it is none of the reasons of docs/errors.md.
 std::string ReasonOf(const absl::Status& why);
+// Whether a connection that was closed for this may be counted under that.
+bool IsCauseOf(CloseCause cause, const absl::Status& why);
 
 struct NamedTally {
   std::string name;

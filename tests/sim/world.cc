@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "net/connection_owner.h"
+#include "net/memory_budget.h"
 #include "net/sim/for_each_seed.h"
 
 namespace millrace {
@@ -16,6 +17,8 @@ namespace {
 
 // One world in four.
 constexpr uint64_t kHarmlessOneIn = 4;
+// How often servers have some protection, of each kind, in a scenario that is not about it.
+constexpr double kProtected = 0.2;
 
 int LowestFreeFd() {
   const int fd = dup(STDERR_FILENO);
@@ -37,6 +40,33 @@ World::World(Options options)
   descriptors_ = sim_->network().open_descriptors();
   DrawLimits();
   DrawHabits();
+  Protect(Protection::Draw(random_, harmless_, kProtected));
+}
+
+void World::Protect(const Protection& protection) {
+  protection_ = protection;
+  pace_.reset();
+  sim_->network().set_on_transfer(nullptr);
+  if (!protection.rates.on()) return;
+  pace_.emplace(protection.rates);
+  sim_->network().set_on_transfer(
+      [this](const SimNetwork::Transfer& transfer) { OnTransfer(transfer); });
+}
+
+// Servers alone have ports below those that the system chooses.
+void World::OnTransfer(const SimNetwork::Transfer& transfer) {
+  if (transfer.local.port() >= SimNetwork::kFirstPort) return;
+  pace_->OnTransfer(transfer, sim_->now(), [this](absl::string_view why) { Fail(why); });
+}
+
+void World::TellLeft(const SocketAddress& peer) {
+  if (pace_) pace_->Leave(peer);
+}
+
+void World::WidenWindows(size_t least) {
+  faults_.window_min = std::max(faults_.window_min, least);
+  faults_.window_max = std::max(faults_.window_max, faults_.window_min);
+  sim_->SetFaults(faults_);
 }
 
 // Where a promise was broken, some owners may be left. And handles keep a loop's mailbox, which has
@@ -114,11 +144,16 @@ void World::TellOpened(Owner& owner) {
   ++owner.opened;
 }
 
-void World::TellClosed(Owner& owner, const absl::Status& why) {
+void World::TellClosed(Owner& owner, const TcpConnection& conn, const absl::Status& why) {
   Expect(!owner.silent, "OnClose() after the end of its server or client");
   const std::string reason = ReasonOf(why);
   Expect(!reason.empty(), absl::StrCat("closed for ", why.ToString()));
   tally_.Count(absl::StrCat("close: ", reason));
+  const CloseReason told = conn.close_reason();
+  Expect(told.status == why && IsCauseOf(told.cause, why),
+         absl::StrCat("closed for ", why.ToString(), ", but its cause is ", NameOf(told.cause)));
+  ++owner.ended[static_cast<size_t>(told.cause)];
+  if (!why.ok()) ++owner.closed_on_error;
   ++owner.closed;
 }
 
@@ -151,6 +186,10 @@ void World::OnEachLoop(absl::FunctionRef<void(EventLoop& loop)> work) {
   Expect(sim_->RunUntil([&] { return left == 0; }, absl::Minutes(1)), "a loop runs no posts");
 }
 
+void World::CheckIsEmpty(const MemoryBudget& budget) {
+  Expect(budget.total_bytes() == 0, "nobody is left, and a memory budget is in use");
+}
+
 void World::CheckAllGivenBack() {
   CalmDown();
   sim_->RunFor(absl::Seconds(1));
@@ -166,6 +205,9 @@ void World::CheckAllGivenBack() {
       Expect(loop.Find(handle.token()) == nullptr, "the handle of a closed connection finds it");
     }
   });
+  if (protection_.budget) CheckIsEmpty(*protection_.budget);
+  CheckIsEmpty(*MemoryBudget::OfProcess());
+  protection_.Count(tally_);
   Expect(sim_->network().open_descriptors() == descriptors_, "descriptors were left open");
   Expect(LowestFreeFd() == real_fd_, "descriptors of the machine were left open");
 }

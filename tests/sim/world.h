@@ -12,10 +12,12 @@
 #ifndef MILLRACE_TESTS_SIM_WORLD_H_
 #define MILLRACE_TESTS_SIM_WORLD_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,12 +26,16 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/random.h"
+#include "net/close_reason.h"
 #include "net/connection_handle.h"
 #include "net/connection_limits.h"
 #include "net/event_loop.h"
 #include "net/sim/simulation.h"
 #include "net/socket_address.h"
+#include "net/tcp_connection.h"
 #include "tests/sim/line.h"
+#include "tests/sim/pace.h"
+#include "tests/sim/protection.h"
 #include "tests/sim/tally.h"
 
 namespace millrace {
@@ -52,8 +58,9 @@ class Owner {
   virtual bool DestroyFromInside(EventLoop& loop) = 0;
   virtual void Destroy() = 0;
 
-  int64_t opened = 0, closed = 0;
-  bool silent = false;  // Nothing may be called any more.
+  int64_t opened = 0, closed = 0, closed_on_error = 0;
+  std::array<int64_t, kCloseCauses> ended = {};  // As handlers heard it.
+  bool silent = false;                           // Nothing may be called any more.
 };
 
 class World {
@@ -79,6 +86,16 @@ class World {
   const SimFaults& faults() const { return faults_; }
   const Habits& habits() const { return habits_; }
   const ConnectionLimits& limits() const { return limits_; }
+  ConnectionLimits& mutable_limits() { return limits_; }  // For a scenario of its own, at first.
+  // A little of it in some worlds; a scenario may want more.
+  const Protection& protection() const { return protection_; }
+  void Protect(const Protection& protection);
+  // Null where there are no rates.
+  const Pace* pace() const { return pace_ ? &*pace_ : nullptr; }
+  // A server's connection with this peer only waits for its end now.
+  void TellLeft(const SocketAddress& peer);
+  // No window is smaller from now on.
+  void WidenWindows(size_t least);
   Tally& tally() { return tally_; }
 
   // The connection of the client that has this address.
@@ -106,7 +123,7 @@ class World {
   }
   // From each handler of `owner`: opened, and closed.
   void TellOpened(Owner& owner);
-  void TellClosed(Owner& owner, const absl::Status& why);
+  void TellClosed(Owner& owner, const TcpConnection& conn, const absl::Status& why);
   // Handlers that are alive.
   void AddHandler() { ++handlers_; }
   void RemoveHandler() { --handlers_; }
@@ -117,6 +134,8 @@ class World {
   void CheckAllGivenBack();
 
  private:
+  void OnTransfer(const SimNetwork::Transfer& transfer);
+  void CheckIsEmpty(const MemoryBudget& budget);
   void DrawHabits();
   void DrawLimits();
   void DrawRoughLimits();
@@ -127,6 +146,8 @@ class World {
   SimFaults faults_;
   Habits habits_;
   ConnectionLimits limits_;
+  Protection protection_;
+  std::optional<Pace> pace_;
   Tally tally_;
   std::string failure_;
   std::map<std::string, Line> lines_;  // By the client's address.
