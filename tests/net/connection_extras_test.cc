@@ -8,6 +8,7 @@
 #include "base/ref.h"
 #include "base/thread_role.h"
 #include "gtest/gtest.h"
+#include "net/limits.h"
 #include "net/rate_limit.h"
 
 namespace millrace {
@@ -23,9 +24,9 @@ TEST(ConnectionExtrasTest, AtItsEndAConnectionGivesBackItsPlaceInALine) {
   first.pace = std::make_unique<ConnectionPace>(RateLimits(), group, counters);
   second.pace = std::make_unique<ConnectionPace>(RateLimits(), group, counters);
   first.pace->limiter.DidRead(1000, now);
-  EXPECT_EQ(first.pace->limiter.ReadableAt(now), now + absl::Seconds(1));
+  EXPECT_EQ(first.pace->limiter.ReadableAt(now), now + kRateQuantumTimeMax);
   first.EndShared();
-  EXPECT_EQ(second.pace->limiter.ReadableAt(now), now + absl::Seconds(1));
+  EXPECT_EQ(second.pace->limiter.ReadableAt(now), now + kRateQuantumTimeMax);
 }
 
 }  // namespace
