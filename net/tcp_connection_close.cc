@@ -51,7 +51,7 @@ void TcpConnection::AdvanceClose() {
 void TcpConnection::SendEnd() {
   const IoResult result = wire().CloseWrite();
   if (!result.ok()) return Fail(result);
-  last_write_ = loop().now();
+  if (result.kind() == IoResult::kDone || !is_.write_stalled) last_write_ = loop().now();
   if (result.kind() == IoResult::kDone) {
     is_.write_ended = true;
     Note(FlightEvent::kEndSent);

@@ -53,8 +53,9 @@ std::string TcpConnection::Report() const {
   add_if(is_.write_ended, "our end sent");
   add_if(is_.peer_ended, "the peer's end came");
   add_if(message_ != nullptr, "a message under way");
-  const auto ago = [this](MonotonicTime then)
-                       LOOP_ONLY { return absl::FormatDuration(loop().now() - then); };
+  const auto ago = [this](MonotonicTime then) LOOP_ONLY {
+    return absl::FormatDuration(absl::Trunc(loop().now() - then, absl::Milliseconds(1)));
+  };
   absl::StrAppend(&text, "; ", output_.bytes(), " bytes unsent, ", unread_bytes(), " unread; read ",
                   ago(last_read_), " ago, wrote ", ago(last_write_), " ago");
   const FlightRecorder* const recorder = flight_recorder();

@@ -44,7 +44,7 @@ TEST(CloseCauseTest, AFailedCallTellsWhoseFaultItIs) {
       {EHOSTUNREACH, CloseCause::kPeerLost},   {EPROTO, CloseCause::kTransportFailed},
       {EBADMSG, CloseCause::kTransportFailed}, {ENOBUFS, CloseCause::kSystemFailed},
       {ENOMEM, CloseCause::kSystemFailed},     {EBADF, CloseCause::kSystemFailed},
-      {ENOTCONN, CloseCause::kPeerReset},   {EIO, CloseCause::kSystemFailed},
+      {ENOTCONN, CloseCause::kPeerReset},      {EIO, CloseCause::kSystemFailed},
   };
   for (const auto& [error, cause] : cases) {
     EXPECT_EQ(CauseOf(IoResult::Failed(IoCall::kRecv, error)), cause) << error;

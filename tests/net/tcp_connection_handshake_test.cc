@@ -328,7 +328,7 @@ TEST_F(TcpConnectionHandshakeTest, AWriteThatNeedsToReadIsTriedAlsoWhilePaused) 
 
 TEST_F(TcpConnectionHandshakeTest, AWriteThatNeedsToReadTimesOutAsAWrite) {
   limits_.write_timeout = absl::Seconds(3);
-  ceremony_.writes = {kRead};
+  ceremony_.writes.assign(10, kRead);
   Peer peer = Open();
   conn().Send("answer");
   Settle();

@@ -120,7 +120,7 @@ TEST_F(TcpConnectionReportTest, ATimeoutIsKept) {
   std::vector<std::string> events;
   log_.on_close = [&](TcpConnection& conn, const absl::Status&) { events = EventsOf(conn); };
   loop_.Advance(absl::Seconds(10));
-  EXPECT_THAT(events, ElementsAre("opened", "timer", "failed"));
+  EXPECT_THAT(events, ElementsAre("opened", "timer", "nothing to read", "failed"));
 }
 
 TEST_F(TcpConnectionReportTest, OffThereIsNone) {
