@@ -21,9 +21,10 @@ Peer Peer::ConnectedTo(const SocketAddress& address) {
   Peer peer(Socket::CreateFor(address).value());
   const IoResult result = peer.socket_.Connect(address).value();
   if (result.kind() == IoResult::kWantWrite) CHECK(peer.WaitFor(POLLOUT)) << "connect hangs";
-  // One that was connected, and has been reset since, will tell so to who uses it.
+  // One that was connected may have been reset since; and asking takes the error away.
   const absl::Status error = peer.socket_.TakeError();
-  CHECK(error.ok() || error == absl::ErrnoToStatus(ECONNRESET, "socket error")) << error;
+  peer.reset_ = error == absl::ErrnoToStatus(ECONNRESET, "socket error");
+  CHECK(error.ok() || peer.reset_) << error;
   return peer;
 }
 
