@@ -58,7 +58,10 @@ absl::Status Connector::CheckConnected() {
 }
 
 void Connector::OnTimer() {
-  End(!begun_.ok() ? begun_ : Failure(absl::DeadlineExceededError("no answer in time")));
+  if (!begun_.ok()) return End(begun_);
+  // Where the loop stood still, an answer that came in time is not yet seen.
+  if (socket_.PeerAddress().ok()) return OnIo(Io::kWrite);
+  End(Failure(absl::DeadlineExceededError("no answer in time")));
 }
 
 absl::Status Connector::Failure(const absl::Status& why) const {

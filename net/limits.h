@@ -140,6 +140,9 @@ inline constexpr int kBudgetResumesPerLook = 256;
 inline constexpr absl::Duration kLingerTimeout = absl::Seconds(5);
 // How long a transport may take to shake hands. TLS over a bad line needs a few seconds.
 inline constexpr absl::Duration kHandshakeTimeout = absl::Seconds(10);
+// Reads that a connection whose time is over does before it ends, as long as they bring something:
+// a loop that stood still has not yet seen what came in time. With them all, 4 MiB.
+inline constexpr int kLooksBeforeTimeoutMax = 16;
 // How long output may wait without the peer taking a single byte.
 inline constexpr absl::Duration kWriteTimeout = absl::Seconds(60);
 

@@ -11,10 +11,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "base/counters.h"
 #include "base/monotonic_time.h"
 #include "net/close_reason.h"
 #include "net/connection_extras.h"
 #include "net/connection_limits.h"
+#include "net/limits.h"
 #include "net/pending_message.h"
 #include "net/poller.h"
 #include "net/tcp_connection.h"
@@ -49,6 +51,8 @@ class TcpConnection::Deadlines {
   OwnTimeouts& Own();
   // Why its time is over, if it is; else `next` is when to look again.
   CloseReason Check(MonotonicTime& next) LOOP_ONLY;
+  // The same, when a deadline has come.
+  CloseReason CheckAfterLooks(MonotonicTime& next) LOOP_ONLY;
   // Of the message that is under way. Requires: we read.
   CloseReason CheckProgress(MonotonicTime& next) LOOP_ONLY;
   // Has the timer fire then, if not earlier.
@@ -92,6 +96,22 @@ CloseReason TcpConnection::Deadlines::Check(MonotonicTime& next) {
   const MonotonicTime idle_since = std::max({conn_.last_read_, conn_.last_write_, own.idle_from});
   if (!Passed(idle_since, own.idle_ms, next)) return {};
   return Overdue(CloseCause::kIdleTimeout, "idle for ", own.idle_ms);
+}
+
+// Where the loop stood still, what the peer did in time is not yet seen: it is, before the time is
+// said to be over.
+CloseReason TcpConnection::Deadlines::CheckAfterLooks(MonotonicTime& next) {
+  const Counter& bytes_read = conn_.owner_.counters().bytes_read;
+  CloseReason why = Check(next);
+  for (int looks = 0; looks < kLooksBeforeTimeoutMax; ++looks) {
+    if (why.cause == CloseCause::kNone && next > now()) break;
+    const uint64_t before = bytes_read.value();
+    conn_.OnIo(Io::kRead | Io::kWrite);
+    if (conn_.closed()) break;
+    why = Check(next);
+    if (bytes_read.value() == before) break;
+  }
+  return why;
 }
 
 // Of the connection's beginning and its end.
@@ -187,13 +207,8 @@ void TcpConnection::OnTimer() {
   Note(FlightEvent::kTimer);
   const bool goes_on = is_.paced && EndWaits();
   MonotonicTime next;
-  CloseReason why = Deadlines(*this).Check(next);
-  if (why.cause != CloseCause::kNone) {
-    // Where the loop stood still, what the peer did in time is not yet seen.
-    OnIo(Io::kRead | Io::kWrite);
-    if (closed()) return;
-    why = Deadlines(*this).Check(next);
-  }
+  CloseReason why = Deadlines(*this).CheckAfterLooks(next);
+  if (closed()) return;
   const bool overdue = why.cause != CloseCause::kNone, looks_later = next > loop().now();
   if (!overdue && looks_later && !goes_on) return loop().timers().ArmAt(*this, next);
   if (overdue) Fail(why.cause, std::move(why.status));

@@ -141,7 +141,7 @@ ALL = [
            ("//tests/net:pending_message_test",)),
     Defect("hasty_deadline", "a loop that stood still believes its timers before its peers",
            "net/tcp_connection_timeout.cc",
-           "    OnIo(Io::kRead | Io::kWrite);\n", "",
+           "    conn_.OnIo(Io::kRead | Io::kWrite);\n", "",
            ("//tests/net:tcp_connection_late_test",)),
     Defect("budget_burst", "a turn reads far more than the budget has room for",
            "net/budget_share.cc",

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 #include "base/status_macros.h"
 #include "base/token_bucket.h"
@@ -120,7 +121,8 @@ void AddRate(FlagSet& flags, absl::string_view name, RateLimit& rate, absl::stri
     MILLRACE_ASSIGN_OR_RETURN(const uint64_t bytes, FlagSet::ReadBytes(text));
     const RateLimit limit = {.bytes_per_second = static_cast<double>(bytes)};
     if (!RateLimits{.read = limit}.Check().ok()) {
-      return absl::InvalidArgumentError(absl::StrCat("must be 0 to ", TokenRate::kPerSecondMax));
+      return absl::InvalidArgumentError(
+          absl::StrFormat("must be 0 to %.0f", TokenRate::kPerSecondMax));
     }
     rate = limit;
     return absl::OkStatus();

@@ -134,7 +134,7 @@ TEST(EchoBinaryTest, BadProtectionsAreRefusedInOneLine) {
   ExpectRefused({"--memory_limit=0"}, "--memory_limit=0", "more than 0");
   ExpectRefused({"--memory_limit=1TB"}, "--memory_limit=1TB", "must be bytes, such as");
   ExpectRefused({"--read_rate=99999999999GiB"}, "--read_rate=", "are too many bytes");
-  ExpectRefused({"--write_rate=1000GiB"}, "--write_rate=1000GiB", "must be 0 to 1e+11");
+  ExpectRefused({"--write_rate=1000GiB"}, "--write_rate=1000GiB", "must be 0 to 100000000000");
   ExpectRefused({"--stall_threshold=1ms"}, "--stall_threshold=1ms", "must be 0s, or 4ms or more");
 }
 

@@ -71,6 +71,14 @@ TEST_F(ConnectorTest, RefusedSaysWhereAndWhy) {
   EXPECT_THAT(result_->status().message(), HasSubstr("refused"));
 }
 
+TEST_F(ConnectorTest, AfterALoopStoodStillAnAnswerThatCameInTimeCounts) {
+  Connect(address_, {.timeout = absl::Seconds(3)});
+  const ScopedFault interrupted(Call::kEpollWait, {.error = EINTR, .times = 1});
+  loop_.Advance(absl::Seconds(4));
+  ASSERT_TRUE(result_.has_value());
+  EXPECT_TRUE(result_->ok()) << result_->status();
+}
+
 TEST_F(ConnectorTest, GivesUpWhenItsTimeIsOver) {
   Connect(FullListener(), {.timeout = absl::Seconds(3)});
   loop_.Steps(3);

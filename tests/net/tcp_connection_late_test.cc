@@ -4,6 +4,7 @@
 // What the peer did in time waits in the kernel, and the timers are due at once.
 #include <cerrno>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -126,6 +127,53 @@ TEST_F(TcpConnectionLateTest, TheGoodbyeOfThePeerWasThere) {
   peer.CloseWrite();
   StandStill(absl::Seconds(3));
   ExpectClosed(CloseCause::kHandlerClosed);
+}
+
+TEST_F(TcpConnectionLateTest, TheGoodbyeBehindMoreWasThere) {
+  limits_.linger_timeout = absl::Seconds(2);
+  Peer peer = Open();
+  conn().CloseAfterFlush();
+  Settle();
+  peer.Send("and another thing");
+  peer.CloseWrite();
+  StandStill(absl::Seconds(3));
+  ExpectClosed(CloseCause::kHandlerClosed);
+}
+
+TEST_F(TcpConnectionLateTest, AMessageOfManyReadsWasThere) {
+  limits_.read_bytes_per_turn = 100;
+  limits_.progress.message_timeout = absl::Seconds(2);
+  log_.on_data = [](TcpConnection&, Buffer& input) {
+    if (input.size() == 1000) input.Clear();
+  };
+  Peer peer = Open();
+  peer.Send(std::string(100, 'x'));
+  Settle();
+  peer.Send(std::string(900, 'x'));
+  StandStill(absl::Seconds(3));
+  ExpectOpen();
+}
+
+TEST_F(TcpConnectionLateTest, WhoGoesOnAndOnIsNotHeardForEver) {
+  limits_.read_bytes_per_turn = 10;
+  limits_.progress.message_timeout = absl::Seconds(2);
+  log_.on_data = [](TcpConnection&, Buffer&) {};
+  Peer peer = Open();
+  peer.Send(std::string(1000, 'x'));
+  loop_.Step();
+  StandStill(absl::Seconds(3));
+  ExpectClosed(CloseCause::kMessageTimeout);
+}
+
+TEST_F(TcpConnectionLateTest, InADrainWhoSpokeInTimeIsAnswered) {
+  log_.on_data = [](TcpConnection& conn, Buffer& input) { conn.Send(std::move(input)); };
+  Peer peer = Open();
+  table().TellDrain(absl::Seconds(1));
+  peer.Send("hello");
+  StandStill(absl::Seconds(3));
+  Settle();
+  EXPECT_EQ(peer.ReceiveSome(), "hello");
+  EXPECT_FALSE(peer.ended());
 }
 
 TEST_F(TcpConnectionLateTest, AHandlerMayCloseOnWhatItSeesThen) {
