@@ -152,14 +152,16 @@ std::string Admission::Explain(Hold hold) const {
       return absl::StrCat("the rate of ", options_.accepts_per_second,
                           " a second (accepts_per_second)");
     case Hold::kFull:
-      return absl::StrCat(places_.max(), " connections are open (connections_max); until ",
-                          places_.resume_at(), " are left");
+      return absl::StrCat("the cap of ", places_.max(),
+                          " is reached (connections_max); until the number is down to ",
+                          places_.resume_at());
     case Hold::kListenerFull:
       break;
   }
   const Places& places = listener_places_.front();  // They have one bound.
-  return absl::StrCat(places.max(), " of its own are open (connections_per_listener_max); until ",
-                      places.resume_at(), " are left");
+  return absl::StrCat("its own cap of ", places.max(),
+                      " is reached (connections_per_listener_max); until the number is down to ",
+                      places.resume_at());
 }
 
 }  // namespace millrace

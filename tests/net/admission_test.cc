@@ -189,6 +189,15 @@ TEST_F(AdmissionTest, AFullListenerIsHeldBackAlone) {
   EXPECT_EQ(room.listener, 1);
 }
 
+TEST_F(AdmissionTest, TheLogLearnsHowManyAreTooManyAndWhenItGoesOn) {
+  Make({.connections_per_listener_max = 1}, 64);
+  EXPECT_EQ(admission_->Explain(Hold::kFull),
+            "the cap of 64 is reached (connections_max); until the number is down to 62");
+  EXPECT_EQ(admission_->Explain(Hold::kListenerFull),
+            "its own cap of 1 is reached (connections_per_listener_max); until the number is down "
+            "to 0");
+}
+
 // Found by a restart under load: a connection was accepted on one loop while the drain began on
 // another, and reset.
 TEST_F(AdmissionTest, OnceItEndsListenersAreHeldBackAndWhoIsAcceptedMayEnter) {
