@@ -24,8 +24,8 @@
 
 namespace millrace {
 
-// Returns the process's exit code: 0 after a signal or --help, 1 if it could not start; then it has
-// said why, in a line on stderr.
+// Returns the process's exit code: 0 after a signal, a takeover or --help; 1 if it could not start,
+// or its last listener has failed. Then it has said why, in a line on stderr.
 int ServerMain(int argc, char** argv, ServerProgram program);
 
 }  // namespace millrace
