@@ -107,8 +107,10 @@ TEST(SignalStormTest, EveryByteIsRightUnderSignalsWithoutEnd) {
   std::atomic<int> wrong = 0;
   RunOnThreads(2, [&](int client) {
     Peer peer = Peer::ConnectedTo(server.address(client));
-    for (int i = 0; i < messages; ++i) {
-      const std::string text = Noise(static_cast<uint64_t>(i), 1 + static_cast<size_t>(i) * 7);
+    // However fast that is, there are signals meanwhile.
+    for (int i = 0; i < messages || caught <= 100; ++i) {
+      const auto size = static_cast<size_t>(1 + i % messages * 7);
+      const std::string text = Noise(static_cast<uint64_t>(i), size);
       peer.Send(text);
       if (peer.Receive(text.size()) != text) ++wrong;
     }
@@ -116,7 +118,6 @@ TEST(SignalStormTest, EveryByteIsRightUnderSignalsWithoutEnd) {
   over = true;
   bomber.Join();
   EXPECT_EQ(wrong, 0);
-  EXPECT_GT(caught, 100);
   EXPECT_TRUE(Until([&] { return server.stats().open == 0; }));
   EXPECT_EQ(server.stats().closed_on_error, 0);
   EXPECT_EQ(server.stats().accepted, 2);
