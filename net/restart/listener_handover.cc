@@ -38,7 +38,7 @@ ListenerHandover::ListenerHandover(EventLoop& loop, Socket offer, ListenerSet& l
       options_(std::move(options)),
       timer_(loop.timers(), [this] {
         AssertOnLoop();
-        Fail(waiting_ == Waiting::kForHello ? "it says nothing" : "it takes too long to start");
+        OnTimer();
       }) {}
 
 absl::StatusOr<std::unique_ptr<ListenerHandover>> ListenerHandover::Offer(EventLoop& loop,
@@ -96,6 +96,14 @@ void ListenerHandover::OnAccept(Socket socket) {
   absl::StatusOr<Registration> registration = loop_.Watch(peer_.fd(), Io::kRead, *this);
   if (!registration.ok()) return Fail(registration.status().message());
   registration_ = *std::move(registration);
+}
+
+void ListenerHandover::OnTimer() {
+  const Waiting waited = waiting_;
+  // Where the loop stood still, what was said in time is not yet heard.
+  OnIo(Io::kRead);
+  if (waiting_ != waited) return;
+  Fail(waited == Waiting::kForHello ? "it says nothing" : "it takes too long to start");
 }
 
 void ListenerHandover::OnIo(Io) {

@@ -83,6 +83,7 @@ class ListenerHandover final : public IoHandler {
   ListenerHandover(EventLoop& loop, Socket offer, ListenerSet& listeners, Options options);
 
   void OnIo(Io ready) override LOOP_ONLY;
+  void OnTimer() LOOP_ONLY;
   void OnAccept(Socket socket) LOOP_ONLY;
   void OnLine(absl::string_view line) LOOP_ONLY;
   absl::Status SendListeners() LOOP_ONLY;

@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,6 +58,13 @@ class ListenerHandoverTest : public ::testing::Test {
   void Say(Peer& peer, absl::string_view words) {
     peer.Send(words);
     loop_.Steps(3);
+  }
+  // So much time passes in which the old one does nothing, stopped as a process can be; then it
+  // hears of its timers before it hears of the new one.
+  void StandStill(absl::Duration time) {
+    const ScopedFault interrupted(Call::kEpollWait, {.error = EINTR, .times = 1});
+    loop_.Advance(time);
+    EXPECT_EQ(interrupted.hits(), 1);
   }
   // Another new process takes over in good order: so nothing of an earlier one is in the way.
   void ExpectStillOffered() {
@@ -173,6 +181,51 @@ TEST_F(ListenerHandoverTest, NorIsOneThatNeverGetsReady) {
   loop_.Advance(absl::Milliseconds(20));
   EXPECT_EQ(failed(), 1);
   EXPECT_EQ(peer.ReceiveAll(), "no it takes too long to start\n");
+  ExpectStillOffered();
+}
+
+TEST_F(ListenerHandoverTest, AHelloThatCameInTimeIsHeardAfterAStandstill) {
+  Offer();
+  Peer peer = Successor();
+  peer.Send("millrace-takeover 1\n");
+  StandStill(kHandoverHelloTimeout + absl::Seconds(1));
+  EXPECT_EQ(failed(), 0);
+  EXPECT_EQ(Receive(peer).descriptors.size(), 3u);
+  loop_.Advance(kHandoverReadyTimeout - absl::Milliseconds(10));
+  EXPECT_EQ(failed(), 0) << "its time to get ready counts from here";
+  Say(peer, "ready\n");
+  EXPECT_EQ(peer.ReceiveAll(), "yours\n");
+  RemoveFiles();
+}
+
+TEST_F(ListenerHandoverTest, SoIsOneThatWasReadyInTime) {
+  Offer();
+  Peer peer = Successor("millrace-takeover 1\n");
+  Receive(peer);
+  peer.Send("ready\n");
+  StandStill(kHandoverReadyTimeout + absl::Seconds(1));
+  EXPECT_EQ(peer.ReceiveAll(), "yours\n");
+  EXPECT_EQ(successor_, getpid());
+  EXPECT_EQ(failed(), 0);
+  RemoveFiles();
+}
+
+TEST_F(ListenerHandoverTest, HalfAWordWasNotEnough) {
+  Offer();
+  Peer peer = Successor();
+  peer.Send("millrace-");
+  StandStill(kHandoverHelloTimeout + absl::Seconds(1));
+  EXPECT_EQ(failed(), 1);
+  EXPECT_EQ(peer.ReceiveAll(), "no it says nothing\n");
+  ExpectStillOffered();
+}
+
+TEST_F(ListenerHandoverTest, OneThatDiedMeanwhileFailsOnce) {
+  Offer();
+  Peer peer = Successor();
+  peer.Close();
+  StandStill(kHandoverHelloTimeout + absl::Seconds(1));
+  EXPECT_EQ(failed(), 1);
   ExpectStillOffered();
 }
 
