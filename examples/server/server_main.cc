@@ -83,8 +83,10 @@ class Steward {
     Drain(absl::StrCat("process ", successor, " has taken over"));
   }
 
-  // The log has it already. Without any, this must end, so that whoever watches it starts another.
+  // The log has it already. A socket that does not listen would end each process that is to take
+  // over. Without any, this must end, so that whoever watches it starts another.
   void OnListenerFailed(const TcpServer::ListenerFailure& failure) LOOP_ONLY {
+    succession_->Forget(failure.address);
     if (failure.listeners_left > 0 || draining_) return;
     end_ = absl::Status(failure.why.code(),
                         absl::StrCat(failure.why.message(), ": nobody can connect any more"));

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "absl/log/log.h"
 #include "base/status_macros.h"
 #include "net/acceptor.h"
 
@@ -75,6 +76,12 @@ absl::Status Succession::Offer(absl::AnyInvocable<void(pid_t successor)> on_hand
                             ListenerHandover::Offer(main_, std::move(socket), listeners_,
                                                     {.on_handed_over = std::move(handed_over)}));
   return absl::OkStatus();
+}
+
+void Succession::Forget(const SocketAddress& address) {
+  listeners_.Drop(address);
+  LOG_IF(WARNING, handover_ != nullptr)
+      << "the socket at " << address << " is handed to nobody any more";
 }
 
 void Succession::End() {

@@ -57,6 +57,9 @@ class Succession {
   // that this one must end, since the old one goes on. `on_handed_over` is told of the next one,
   // when that serves in our place; the sockets are closed by then.
   absl::Status Begin(absl::AnyInvocable<void(pid_t successor)> on_handed_over) LOOP_ONLY;
+  // The server's listener at `address` was shut down, and closed for good: nobody is to get that
+  // socket from here. A new process that wants the address binds it anew.
+  void Forget(const SocketAddress& address) LOOP_ONLY;
   // The server is to end, without anybody in its place.
   void End() LOOP_ONLY;
 

@@ -61,7 +61,7 @@ class ListenerHandover final : public IoHandler {
   };
 
   // Offers `listeners`, at most kListenersMax, at `offer`, which listens already. Both outlive
-  // this; `listeners` does not change meanwhile.
+  // this. The set may drop some meanwhile; it gets no more.
   static absl::StatusOr<std::unique_ptr<ListenerHandover>> Offer(EventLoop& loop, Socket offer,
                                                                  ListenerSet& listeners,
                                                                  Options options) LOOP_ONLY;

@@ -113,6 +113,14 @@ void ListenerSet::LeaveFiles() {
   for (Listener& each : listeners_) each.file.Leave();
 }
 
+void ListenerSet::Drop(const SocketAddress& address) {
+  const auto is_there = [&](const Listener& each) { return each.address == address; };
+  const bool is_one_of_several = std::count_if(listeners_.begin(), listeners_.end(), is_there) > 1;
+  std::erase_if(listeners_, [&](const Listener& each) {
+    return is_there(each) && (!is_one_of_several || each.socket.IsShutDown());
+  });
+}
+
 void ListenerSet::Close() {
   listeners_.clear();
   unwanted_.clear();

@@ -59,6 +59,10 @@ class ListenerSet {
   void TakeFiles();
   // Others listen there from now on, and their files are theirs.
   void LeaveFiles();
+  // A server has closed its copy of one that listened at `address`, because that was shut down:
+  // closes it here, too, with its file if that is ours. Of several sockets there, all that are shut
+  // down. An address that is not here is fine.
+  void Drop(const SocketAddress& address);
   // Closes all, and removes the files that are ours. Copies go on listening.
   void Close();
 

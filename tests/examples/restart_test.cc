@@ -3,6 +3,7 @@
 // Restarts of the echo server by --takeover, as its users meet them: processes, sockets, clients.
 
 #include <signal.h>
+#include <sys/socket.h>
 
 #include <memory>
 #include <string>
@@ -16,6 +17,8 @@
 #include "absl/synchronization/mutex.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "net/restart/listener_set.h"
+#include "net/restart/listener_takeover.h"
 #include "net/socket.h"
 #include "net/socket_address.h"
 #include "tests/support/child_process.h"
@@ -37,6 +40,15 @@ class RestartTest : public ::testing::Test {
     return more;
   }
   std::string Listen(const SocketAddress& address) { return absl::StrCat("--listen=", address); }
+
+  // Shuts the server's listener at `address` down: a process that has copies of its sockets can.
+  void ShutDown(const SocketAddress& address) {
+    ListenerTakeover takeover = ListenerTakeover::From(folder_.Unix("next"), {}).value();
+    for (const ListenerSet::Listener& each : takeover.TakeListeners()) {
+      if (each.address != address) continue;
+      EXPECT_EQ(shutdown(each.socket.fd(), SHUT_RDWR), 0);
+    }
+  }
 
   ShortFolder folder_;
 };
@@ -252,6 +264,35 @@ TEST_F(RestartTest, TheNewOneCannotHaveAllItsAddressesAndTheOldOneGoesOn) {
   ExpectEchoes(address);
   ExpectEchoes(folder_.Unix("echo"));
   old.Stop();
+}
+
+TEST_F(RestartTest, AUnixListenerThatFailedDoesNotGoAlong) {
+  EchoProcess old(Flags({"--listen=127.0.0.1:0", Listen(folder_.Unix("echo"))}));
+  const SocketAddress tcp = old.NextAddress(), file = old.NextAddress();
+  ShutDown(file);
+  ASSERT_TRUE(old.process().WaitForError("echo is handed to nobody any more"));
+  EXPECT_FALSE(folder_.Has("echo"));
+  EchoProcess next(Flags());
+  EXPECT_EQ(next.NextAddress(), tcp);
+  old.ExpectEnded();
+  ExpectEchoes(tcp);
+  next.Stop();
+}
+
+TEST_F(RestartTest, ATcpListenerThatFailedIsBoundAnewByTheNewOne) {
+  EchoProcess old(Flags({"--listen=127.0.0.1:0,127.0.0.1:0"}));
+  const SocketAddress sound = old.NextAddress(), failed = old.NextAddress();
+  ShutDown(failed);
+  ASSERT_TRUE(old.process().WaitForError("and it listens again"));
+  ShutDown(failed);  // Twice without a connection between is too much.
+  ASSERT_TRUE(old.process().WaitForError("is handed to nobody any more"));
+  EchoProcess next(Flags({Listen(sound), Listen(failed)}));
+  EXPECT_EQ(next.NextAddress(), sound);
+  EXPECT_EQ(next.NextAddress(), failed);
+  old.ExpectEnded();
+  ExpectEchoes(sound);
+  ExpectEchoes(failed);
+  next.Stop();
 }
 
 TEST_F(RestartTest, APathThatCannotBeIsRefusedInOneLine) {

@@ -356,6 +356,18 @@ TEST_F(ListenerHandoverTest, ASessionThatCannotBeWatchedIsAFailure) {
   ExpectStillOffered();
 }
 
+TEST_F(ListenerHandoverTest, WhatWasDroppedMeanwhileIsNotOffered) {
+  Offer();
+  const SocketAddress kept = listeners_.addresses()[0];
+  listeners_.Drop(unix_);
+  Peer peer = Successor("millrace-takeover 1\n");
+  const ReceivedDescriptors got = Receive(peer);
+  EXPECT_EQ(got.text, absl::StrCat("millrace-listeners 1 1\nmade ", kept, "\n"));
+  EXPECT_EQ(got.descriptors.size(), 2u);
+  peer.Close();
+  loop_.Steps(3);
+}
+
 TEST_F(ListenerHandoverTest, MoreThanFitAreNotOffered) {
   const std::vector<SocketAddress> many(kListenersMax + 1, SocketAddress::Loopback(0));
   listeners_ = ListenerSet::At(many, {}, {}).value();

@@ -213,5 +213,39 @@ TEST_F(ListenerSetTest, WhatIsLentStays) {
   folder_.Remove("socket");
 }
 
+TEST_F(ListenerSetTest, DropsASocketWithItsFile) {
+  ListenerSet set = ListenerSet::At({any_port_, unix_}, {}, {}).value();
+  const SocketAddress kept = set.addresses()[0];
+  set.Drop(unix_);
+  EXPECT_EQ(set.addresses(), Addresses{kept});
+  EXPECT_FALSE(folder_.Has("socket"));
+  set.Drop(unix_);
+  EXPECT_EQ(set.addresses(), Addresses{kept});
+}
+
+TEST_F(ListenerSetTest, LeavesTheFileOfADroppedOneThatWasLent) {
+  ListenerSet::Listener lent = Had(unix_);
+  lent.lent = true;
+  ListenerSet set = ListenerSet::Of(List(std::move(lent), Had()), {}).value();
+  set.Drop(unix_);
+  EXPECT_EQ(set.listeners().size(), 1u);
+  EXPECT_TRUE(folder_.Has("socket"));
+  folder_.Remove("socket");
+}
+
+TEST_F(ListenerSetTest, OfSeveralAtAnAddressItDropsThoseThatAreShutDown) {
+  const ListenOptions shared = {.reuse_port = true};
+  ListenerSet::Listener first = Had(any_port_, shared);
+  const SocketAddress address = first.address;
+  ListenerSet::Listener second = Had(address, shared);
+  const int fd = first.socket.fd();
+  ASSERT_EQ(shutdown(second.socket.fd(), SHUT_RDWR), 0);
+  ListenerSet set =
+      ListenerSet::At({address}, List(std::move(first), std::move(second)), {}).value();
+  set.Drop(address);
+  ASSERT_EQ(set.listeners().size(), 1u);
+  EXPECT_EQ(set.listeners()[0].socket.fd(), fd);
+}
+
 }  // namespace
 }  // namespace millrace
