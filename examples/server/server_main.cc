@@ -4,9 +4,11 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/select.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +25,7 @@
 #include "base/status_macros.h"
 #include "base/thread.h"
 #include "base/thread_role.h"
+#include "base/unique_fd.h"
 #include "examples/server/activity_log.h"
 #include "examples/server/server_flags.h"
 #include "examples/server/succession.h"
@@ -128,14 +131,29 @@ bool HangUpIsIgnored() {
   return sigaction(SIGHUP, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
+// Those that end this process.
+sigset_t EndSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : {SIGTERM, SIGINT}) sigaddset(&signals, number);
+  if (!HangUpIsIgnored()) sigaddset(&signals, SIGHUP);
+  return signals;
+}
+
 // Until somebody watches them they wait, whatever takes time before that; unblocked, they would end
 // the process at once.
 void BlockSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int number : {SIGTERM, SIGINT, SIGUSR1}) sigaddset(&signals, number);
-  if (!HangUpIsIgnored()) sigaddset(&signals, SIGHUP);
+  sigset_t signals = EndSignals();
+  sigaddset(&signals, SIGUSR1);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
+// Readable while one of those that end us waits. It is left there, for the main loop.
+absl::StatusOr<UniqueFd> WatchForEnd() {
+  const sigset_t signals = EndSignals();
+  UniqueFd fd(signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!fd.valid()) return absl::ErrnoToStatus(errno, "signalfd");
+  return fd;
 }
 
 // Tells those who wait for it that it can be reached: people and scripts, and the service manager.
@@ -258,7 +276,8 @@ absl::Status Serve(ServerProgram& program, const ServerSettings& settings) {
   if (program.make_handler) {
     MILLRACE_ASSIGN_OR_RETURN(program.handler, program.make_handler(context));
   }
-  Succession succession(*main, settings.sockets, std::move(inherited));
+  MILLRACE_ASSIGN_OR_RETURN(UniqueFd told_to_end, WatchForEnd());
+  Succession succession(*main, settings.sockets, std::move(inherited), std::move(told_to_end));
   MILLRACE_ASSIGN_OR_RETURN(std::unique_ptr<TcpServer> server,
                             StartServer(*main, *workers, program, settings, succession, *steward));
   ActivityLog activity(program.name, *main, *workers, *server, *settings.memory_budget);

@@ -14,8 +14,10 @@
 // Once it can be reached it prints `listening on ADDRESS` for each of its addresses. SIGTERM or
 // SIGINT stops it when all connections have ended, or --drain_timeout after; a second one stops it
 // at once. SIGHUP begins that end, too, unless the process was started with it ignored. Signals
-// that come before the main loop runs wait for it. How a new process takes its place without
-// refusing anybody: docs/restart.md. Called once, on the main thread, before there are others.
+// that come before the main loop runs wait for it; but one that would end this process ends its
+// takeover from an older one, which goes on, and that is a failed start. How a new process takes
+// its place without refusing anybody: docs/restart.md. Called once, on the main thread, before
+// there are others.
 
 #ifndef MILLRACE_EXAMPLES_SERVER_SERVER_MAIN_H_
 #define MILLRACE_EXAMPLES_SERVER_SERVER_MAIN_H_

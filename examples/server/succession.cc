@@ -10,12 +10,16 @@
 namespace millrace {
 
 Succession::Succession(EventLoop& main, const Settings& settings,
-                       std::vector<InheritedSocket> inherited)
-    : main_(main), settings_(settings), inherited_(std::move(inherited)) {}
+                       std::vector<InheritedSocket> inherited, UniqueFd told_to_end)
+    : main_(main),
+      settings_(settings),
+      inherited_(std::move(inherited)),
+      told_to_end_(std::move(told_to_end)) {}
 
 absl::Status Succession::TakeOver() {
   if (!settings_.offer) return absl::OkStatus();
-  absl::StatusOr<ListenerTakeover> takeover = ListenerTakeover::From(*settings_.offer, {});
+  absl::StatusOr<ListenerTakeover> takeover =
+      ListenerTakeover::From(*settings_.offer, {.cancel_fd = told_to_end_.get()});
   if (absl::IsNotFound(takeover.status())) return absl::OkStatus();
   MILLRACE_RETURN_IF_ERROR(takeover.status());
   takeover_ = *std::move(takeover);
@@ -56,6 +60,7 @@ absl::Status Succession::Begin(absl::AnyInvocable<void(pid_t successor)> on_hand
   // First all that may fail, then the point of no return.
   MILLRACE_RETURN_IF_ERROR(Offer(std::move(on_handed_over)));
   if (takeover_) MILLRACE_RETURN_IF_ERROR(takeover_->Finish());
+  told_to_end_.Reset();
   handover_->TakeFile();
   listeners_.TakeFiles();
   return absl::OkStatus();

@@ -6,7 +6,7 @@
 // here. And this one offers them at PATH in turn. Owned by ServerMain(), on the main loop's thread;
 // it must go before the loop does.
 //
-//   Succession succession(*main, settings, std::move(inherited));
+//   Succession succession(*main, settings, std::move(inherited), std::move(told_to_end));
 //   MILLRACE_RETURN_IF_ERROR(succession.Listen());
 //   ...                                               // Start the server on succession.Copies().
 //   MILLRACE_RETURN_IF_ERROR(succession.Begin([&](pid_t successor) { ...drain... }));
@@ -24,6 +24,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/thread_role.h"
+#include "base/unique_fd.h"
 #include "net/event_loop.h"
 #include "net/restart/inherited_sockets.h"
 #include "net/restart/listener_handover.h"
@@ -42,7 +43,10 @@ class Succession {
     std::optional<SocketAddress> offer;    // --takeover.
   };
 
-  Succession(EventLoop& main, const Settings& settings, std::vector<InheritedSocket> inherited);
+  // `told_to_end` is readable when a signal says so, which the main loop will hear when it runs: a
+  // takeover ends then, before the old process has given up its place.
+  Succession(EventLoop& main, const Settings& settings, std::vector<InheritedSocket> inherited,
+             UniqueFd told_to_end);
   Succession(const Succession&) = delete;
   Succession& operator=(const Succession&) = delete;
 
@@ -70,6 +74,7 @@ class Succession {
   EventLoop& main_;
   const Settings settings_;
   std::vector<InheritedSocket> inherited_;
+  UniqueFd told_to_end_;
   std::optional<ListenerTakeover> takeover_;
   ListenerSet listeners_;
   std::unique_ptr<ListenerHandover> handover_;

@@ -2,6 +2,7 @@
 #include "net/restart/listener_takeover.h"
 
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -21,20 +22,15 @@
 namespace millrace {
 namespace {
 
-absl::Status WaitToRead(const Socket& socket, MonotonicTime deadline) {
-  while (true) {
-    const absl::Duration left = deadline - Clock::System().Now();
-    const auto rounded_up = absl::Ceil(left, absl::Milliseconds(1));
-    const int milliseconds = static_cast<int>(
-        std::clamp<int64_t>(absl::ToInt64Milliseconds(rounded_up), 0, 24 * 3600 * 1000));
-    pollfd ready = {.fd = socket.fd(), .events = POLLIN, .revents = 0};
-    const int count = poll(&ready, 1, milliseconds);
-    if (count > 0) return absl::OkStatus();
-    if (count < 0 && errno != EINTR) return absl::ErrnoToStatus(errno, "poll");
-    if (count == 0 && left <= absl::Milliseconds(milliseconds)) {
-      return absl::DeadlineExceededError("the old process does not answer");
-    }
-  }
+// For poll(2): rounded up, or the last wait would be one of many that are too short.
+int MillisecondsUntil(MonotonicTime deadline) {
+  const auto left = absl::Ceil(deadline - Clock::System().Now(), absl::Milliseconds(1));
+  return static_cast<int>(
+      std::clamp<int64_t>(absl::ToInt64Milliseconds(left), 0, 24 * 3600 * 1000));
+}
+
+absl::Status ToldToEnd() {
+  return absl::CancelledError("told to end before it was ready");
 }
 
 absl::Status WriteLine(Socket& socket, absl::string_view line) {
@@ -81,6 +77,7 @@ absl::Status ListenerTakeover::Connect() {
     return absl::PermissionDeniedError(absl::StrCat("it belongs to user ", peer.uid));
   }
   predecessor_ = peer.pid;
+  LOG(INFO) << "takeover at " << address_ << ": waiting for process " << predecessor_;
   return WriteLine(peer_, kHandoverHello);
 }
 
@@ -89,7 +86,7 @@ absl::Status ListenerTakeover::Receive() {
   std::string text;
   std::vector<UniqueFd> descriptors;
   while (true) {
-    MILLRACE_RETURN_IF_ERROR(WaitToRead(peer_, deadline));
+    MILLRACE_RETURN_IF_ERROR(WaitForAnswer(deadline));
     MILLRACE_ASSIGN_OR_RETURN(ReceivedDescriptors part,
                               ReceiveWithDescriptors(peer_, kHandoverMessageBytesMax));
     if (part.text.empty()) return absl::UnavailableError("the old process has ended");
@@ -121,23 +118,51 @@ absl::Status ListenerTakeover::Adopt(const std::vector<AnnouncedListener>& annou
 }
 
 absl::Status ListenerTakeover::Finish() {
+  // It would be given the sockets only to close them: then nobody had them.
+  if (IsCancelled()) return Named(ToldToEnd());
   const MonotonicTime deadline = Clock::System().Now() + options_.answer_timeout;
   // If it cannot be told, its last word may still be there.
   const absl::Status told = WriteLine(peer_, kHandoverReady);
-  const absl::Status answered = WaitToRead(peer_, deadline);
-  const absl::StatusOr<ReceivedDescriptors> answer =
-      ReceiveWithDescriptors(peer_, kHandoverMessageBytesMax);
-  const std::string text = answer.ok() ? answer->text : "";
+  const absl::Status answered = WaitForAnswer(deadline);
+  // Either `yours` has come, or the old one cannot say it any more, and goes on.
+  if (absl::IsCancelled(answered)) shutdown(peer_.fd(), SHUT_RD);
+  const std::string text = LastWords();
   // If it only hangs, it shall see when it wakes that we are alive: then this stays open.
   if (answered.ok()) peer_ = Socket();
   const absl::Status refusal = Refusal(text);
   if (!refusal.ok()) return Named(refusal);
-  if (text != absl::StrCat(kHandoverYours, "\n")) {
-    LOG(WARNING) << "takeover at " << address_ << ": process " << predecessor_
-                 << (told.ok() && !answered.ok() ? " does not answer" : " has ended")
-                 << "; serving in its place";
-  }
+  if (text == absl::StrCat(kHandoverYours, "\n")) return absl::OkStatus();
+  if (absl::IsCancelled(answered)) return Named(answered);
+  LOG(WARNING) << "takeover at " << address_ << ": process " << predecessor_
+               << (told.ok() && !answered.ok() ? " does not answer" : " has ended")
+               << "; serving in its place";
   return absl::OkStatus();
+}
+
+std::string ListenerTakeover::LastWords() {
+  const absl::StatusOr<ReceivedDescriptors> words =
+      ReceiveWithDescriptors(peer_, kHandoverMessageBytesMax);
+  return words.ok() ? words->text : "";
+}
+
+bool ListenerTakeover::IsCancelled() const {
+  pollfd cancel = {.fd = options_.cancel_fd, .events = POLLIN, .revents = 0};
+  return poll(&cancel, 1, 0) > 0;
+}
+
+// An answer that is there comes first: it may be the last.
+absl::Status ListenerTakeover::WaitForAnswer(MonotonicTime deadline) const {
+  while (true) {
+    const int milliseconds = MillisecondsUntil(deadline);
+    pollfd ready[] = {{.fd = peer_.fd(), .events = POLLIN, .revents = 0},
+                      {.fd = options_.cancel_fd, .events = POLLIN, .revents = 0}};
+    const int count = poll(ready, 2, milliseconds);
+    if (count < 0 && errno != EINTR) return absl::ErrnoToStatus(errno, "poll");
+    if (count > 0) return ready[0].revents != 0 ? absl::OkStatus() : ToldToEnd();
+    if (count == 0 && Clock::System().Now() >= deadline) {
+      return absl::DeadlineExceededError("the old process does not answer");
+    }
+  }
 }
 
 }  // namespace millrace

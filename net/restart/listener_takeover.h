@@ -25,6 +25,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/monotonic_time.h"
 #include "base/unique_fd.h"
 #include "net/limits.h"
 #include "net/restart/handover_message.h"
@@ -40,11 +41,14 @@ class ListenerTakeover {
     // Whose sockets we take. A stranger could have made the Unix socket in a folder of all.
     bool (*is_trusted)(const ucred& peer) = IsOwnOrRoot;
     absl::Duration answer_timeout = kHandoverAnswerTimeout;  // For each answer.
+    // If given: readable when this process is told to end, a signalfd(2) say. That ends each wait.
+    // Borrowed until Finish() has returned.
+    int cancel_fd = -1;
   };
 
   // NotFound if nobody listens at `offer`. Other errors name it: PermissionDenied if that is a
   // stranger's, DeadlineExceeded if nobody answers, Aborted if the old process says no,
-  // InvalidArgument if it says what it should not.
+  // InvalidArgument if it says what it should not, Cancelled if this one is told to end.
   static absl::StatusOr<ListenerTakeover> From(const SocketAddress& offer, Options options);
 
   ListenerTakeover(ListenerTakeover&&) = default;
@@ -58,7 +62,8 @@ class ListenerTakeover {
 
   // Says that we serve. OK: the sockets are ours, also if the old process has died or hangs by now;
   // keep this object as long as you serve, so that one that hangs can still hear of it. Aborted: it
-  // goes on, because we were late, and so we must not.
+  // goes on, because we were late, and so we must not. Cancelled: we were told to end before the
+  // sockets were ours; the old one goes on.
   absl::Status Finish();
 
  private:
@@ -69,6 +74,9 @@ class ListenerTakeover {
   absl::Status Receive();
   absl::Status Adopt(const std::vector<AnnouncedListener>& announced,
                      std::vector<UniqueFd> descriptors);
+  bool IsCancelled() const;
+  absl::Status WaitForAnswer(MonotonicTime deadline) const;
+  std::string LastWords();
   absl::Status Named(const absl::Status& status) const;
 
   SocketAddress address_;

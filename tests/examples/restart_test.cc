@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include <memory>
 #include <string>
@@ -41,6 +42,12 @@ class RestartTest : public ::testing::Test {
   }
   std::string Listen(const SocketAddress& address) { return absl::StrCat("--listen=", address); }
 
+  // Returns when all its threads stand still.
+  static void StopForNow(EchoProcess& server) {
+    server.process().Signal(SIGSTOP);
+    siginfo_t info;
+    ASSERT_EQ(waitid(P_PID, static_cast<id_t>(server.process().pid()), &info, WSTOPPED), 0);
+  }
   // Shuts the server's listener at `address` down: a process that has copies of its sockets can.
   void ShutDown(const SocketAddress& address) {
     ListenerTakeover takeover = ListenerTakeover::From(folder_.Unix("next"), {}).value();
@@ -231,6 +238,27 @@ TEST_F(RestartTest, TheNewOneIsKilledInTheMiddle) {
   old.ExpectEnded();
   ExpectEchoes(file);
   EXPECT_EQ(client.End().first, 0);
+  next.Stop();
+}
+
+TEST_F(RestartTest, TheNewOneIsToldToEndWhileItWaits) {
+  EchoProcess old(Flags({"--listen=127.0.0.1:0"}));
+  const SocketAddress address = old.NextAddress();
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+    StopForNow(old);
+    EchoProcess next(Flags());
+    ASSERT_TRUE(next.process().WaitForError("waiting for process"));
+    next.process().Signal(number);
+    const ChildProcess::Result result = next.process().Wait();
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_EQ(result.out, "");
+    EXPECT_THAT(result.err, HasSubstr("told to end before it was ready"));
+    old.process().Signal(SIGCONT);
+    ExpectEchoes(address);
+  }
+  EchoProcess next(Flags());
+  EXPECT_EQ(next.NextAddress(), address);
+  old.ExpectEnded();
   next.Stop();
 }
 

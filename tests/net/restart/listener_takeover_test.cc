@@ -5,6 +5,7 @@
 #include "net/restart/listener_takeover.h"
 
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <functional>
@@ -18,11 +19,14 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "base/unique_fd.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "net/acceptor.h"
 #include "net/event_loop.h"
+#include "net/io_result.h"
 #include "net/limits.h"
 #include "net/restart/descriptor_message.h"
 #include "net/restart/listener_handover.h"
@@ -80,6 +84,9 @@ class ListenerTakeoverTest : public ::testing::Test {
                                  {listener_.fd(), listener_.fd()}));
   }
 
+  void TellToEnd() { CHECK_EQ(eventfd_write(told_to_end_.get(), 1), 0); }
+
+  UniqueFd told_to_end_{eventfd(0, EFD_CLOEXEC)};
   ShortFolder folder_;
   const SocketAddress offer_ = folder_.Unix("offer");
   Socket listener_ = ListenAt(SocketAddress::Loopback(0), {}).value();
@@ -134,6 +141,52 @@ TEST_F(ListenerTakeoverTest, AnOldOneThatGoesOnIsNotReplaced) {
   EXPECT_TRUE(absl::IsAborted(status)) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr(offer_.ToString()));
   EXPECT_THAT(std::string(status.message()), HasSubstr("goes on: it takes too long to start"));
+}
+
+TEST_F(ListenerTakeoverTest, OneThatIsToldToEndWaitsForNoAnswer) {
+  const absl::Status status = StatusAfter(
+      [this](Peer& peer) {
+        TellToEnd();
+        EXPECT_EQ(peer.ReceiveAll(), "");
+      },
+      {.cancel_fd = told_to_end_.get()});
+  EXPECT_TRUE(absl::IsCancelled(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("told to end before it was ready"));
+}
+
+TEST_F(ListenerTakeoverTest, NorDoesItSayThatItIsReady) {
+  const OldProcess old(offer_, [this](Peer& peer) {
+    SendListener(peer);
+    EXPECT_EQ(peer.ReceiveAll(), "");
+  });
+  ListenerTakeover takeover = TakeOver({.cancel_fd = told_to_end_.get()}).value();
+  TellToEnd();
+  EXPECT_TRUE(absl::IsCancelled(takeover.Finish()));
+}
+
+TEST_F(ListenerTakeoverTest, NorCanItBeGivenTheSocketsFromThen) {
+  absl::Notification ended;
+  const OldProcess old(offer_, [&](Peer& peer) {
+    SendListener(peer);
+    EXPECT_EQ(peer.Receive(6), "ready\n");
+    TellToEnd();
+    ended.WaitForNotification();
+    EXPECT_EQ(peer.socket().Write("yours\n").kind(), IoResult::kFailed) << "so it goes on";
+  });
+  ListenerTakeover takeover = TakeOver({.cancel_fd = told_to_end_.get()}).value();
+  EXPECT_TRUE(absl::IsCancelled(takeover.Finish()));
+  ended.Notify();
+}
+
+TEST_F(ListenerTakeoverTest, ButIfTheyWereGivenBeforeTheyAreItsOwn) {
+  const OldProcess old(offer_, [this](Peer& peer) {
+    SendListener(peer);
+    EXPECT_EQ(peer.Receive(6), "ready\n");
+    peer.Send("yours\n");
+    TellToEnd();
+  });
+  ListenerTakeover takeover = TakeOver({.cancel_fd = told_to_end_.get()}).value();
+  EXPECT_TRUE(takeover.Finish().ok());
 }
 
 TEST_F(ListenerTakeoverTest, ARefusalIsTold) {
