@@ -29,9 +29,7 @@ int MillisecondsUntil(MonotonicTime deadline) {
       std::clamp<int64_t>(absl::ToInt64Milliseconds(left), 0, 24 * 3600 * 1000));
 }
 
-absl::Status ToldToEnd() {
-  return absl::CancelledError("told to end before it was ready");
-}
+absl::Status ToldToEnd() { return absl::CancelledError("told to end before it was ready"); }
 
 absl::Status WriteLine(Socket& socket, absl::string_view line) {
   const std::string text = absl::StrCat(line, "\n");
