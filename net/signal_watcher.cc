@@ -34,7 +34,7 @@ std::vector<int> NumbersIn(const sigset_t& signals) {
   return numbers;
 }
 
-absl::StatusOr<sigset_t> SetOf(std::initializer_list<int> signals) {
+absl::StatusOr<sigset_t> SetOf(absl::Span<const int> signals) {
   sigset_t set;
   sigemptyset(&set);
   for (int number : signals) {
@@ -195,8 +195,9 @@ void SignalHub::TellOne(SignalWatcher& watcher, int number) {
 SignalWatcher::SignalWatcher(SignalHub& hub, const sigset_t& signals, OnSignal on_signal)
     : hub_(hub), signals_(signals), on_signal_(std::move(on_signal)) {}
 
-absl::StatusOr<std::unique_ptr<SignalWatcher>> SignalWatcher::Create(
-    EventLoop& loop, std::initializer_list<int> signals, OnSignal on_signal) {
+absl::StatusOr<std::unique_ptr<SignalWatcher>> SignalWatcher::Create(EventLoop& loop,
+                                                                     absl::Span<const int> signals,
+                                                                     OnSignal on_signal) {
   MILLRACE_ASSIGN_OR_RETURN(const sigset_t set, SetOf(signals));
   SignalHub& hub = loop.Local<SignalHub>();
   MILLRACE_RETURN_IF_ERROR(hub.Add(set));

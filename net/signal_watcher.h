@@ -18,11 +18,11 @@
 #include <signal.h>
 
 #include <cstdint>
-#include <initializer_list>
 #include <memory>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "base/intrusive_list.h"
 #include "base/thread_role.h"
 #include "net/event_loop.h"
@@ -38,7 +38,7 @@ class SignalWatcher : private ListLink<SignalWatcher> {
   // Fails for a number that is no signal or cannot be caught, and if another loop watches one of
   // them.
   static absl::StatusOr<std::unique_ptr<SignalWatcher>> Create(EventLoop& loop,
-                                                               std::initializer_list<int> signals,
+                                                               absl::Span<const int> signals,
                                                                OnSignal on_signal) LOOP_ONLY;
   // The last watcher of a signal gives it back its old effect; what waits unread is dropped.
   ~SignalWatcher();

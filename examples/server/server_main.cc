@@ -132,25 +132,35 @@ bool HangUpIsIgnored() {
 }
 
 // Those that end this process.
-sigset_t EndSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int number : {SIGTERM, SIGINT}) sigaddset(&signals, number);
-  if (!HangUpIsIgnored()) sigaddset(&signals, SIGHUP);
+std::vector<int> EndSignals() {
+  if (HangUpIsIgnored()) return {SIGTERM, SIGINT};
+  return {SIGTERM, SIGINT, SIGHUP};
+}
+
+// All that the Steward hears of.
+std::vector<int> OurSignals() {
+  std::vector<int> signals = EndSignals();
+  signals.push_back(SIGUSR1);
   return signals;
+}
+
+sigset_t SetOf(const std::vector<int>& signals) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : signals) sigaddset(&set, number);
+  return set;
 }
 
 // Until somebody watches them they wait, whatever takes time before that; unblocked, they would end
 // the process at once.
 void BlockSignals() {
-  sigset_t signals = EndSignals();
-  sigaddset(&signals, SIGUSR1);
+  const sigset_t signals = SetOf(OurSignals());
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
 
 // Readable while one of those that end us waits. It is left there, for the main loop.
 absl::StatusOr<UniqueFd> WatchForEnd() {
-  const sigset_t signals = EndSignals();
+  const sigset_t signals = SetOf(EndSignals());
   UniqueFd fd(signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
   if (!fd.valid()) return absl::ErrnoToStatus(errno, "signalfd");
   return fd;
@@ -250,16 +260,11 @@ absl::Status Serve(ServerProgram& program, const ServerSettings& settings) {
       EventLoop::Create(
           {.poller = poller, .name = "main", .measure_turns = settings.measure_turns}));
   std::optional<Steward> steward;  // Signals wait until the main loop runs: it is there by then.
-  const auto on_signal = [&](int number) {
-    AssertOnLoop();
-    steward->OnSignal(number);
-  };
   MILLRACE_ASSIGN_OR_RETURN(std::unique_ptr<SignalWatcher> signals,
-                            SignalWatcher::Create(*main, {SIGTERM, SIGINT, SIGUSR1}, on_signal));
-  std::unique_ptr<SignalWatcher> hang_up;
-  if (!HangUpIsIgnored()) {
-    MILLRACE_ASSIGN_OR_RETURN(hang_up, SignalWatcher::Create(*main, {SIGHUP}, on_signal));
-  }
+                            SignalWatcher::Create(*main, OurSignals(), [&](int number) {
+                              AssertOnLoop();
+                              steward->OnSignal(number);
+                            }));
   MILLRACE_ASSIGN_OR_RETURN(std::unique_ptr<AsyncLogSink> log, AsyncLogSink::Install({}));
   MILLRACE_RETURN_IF_ERROR(CapConnections(program, settings, descriptors));
   const std::unique_ptr<ServiceNotifier> manager = ServiceNotifier::FromEnvironment(*main);
